@@ -1,0 +1,329 @@
+//! How does a second process play its part, and how do we wait for it?
+//!
+//! [`Stage::fork`] starts it, a pipe brings back what it saw or what went wrong, a second
+//! pipe tells it to go on. We wait for events (a message, a signal), never for time. Read
+//! fork(2), pipe(7), waitpid(2) and PR_SET_PDEATHSIG in prctl(2).
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigHandler, Signal, kill, killpg, raise, signal};
+use nix::sys::signalfd::siginfo;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, dup2_stdout, fork, getpgid, getpgrp, pipe2};
+
+use crate::terminal::Terminal;
+use crate::wire::Message;
+use crate::{Error, Evidence, Program, Result, Stage, proc};
+
+/// The child's side: how it speaks to its parent.
+pub struct Cue {
+    report: File,
+    go: File,
+}
+
+impl Cue {
+    /// Hand over what was seen, and wait until the parent has looked, too.
+    pub fn report(&mut self, seen: Evidence) -> Result<()> {
+        self.tell(&Message::Evidence(seen))?;
+        self.await_go()
+    }
+
+    fn await_go(&mut self) -> Result<()> {
+        match self.go.read(&mut [0]) {
+            Ok(1) => Ok(()),
+            // Our parent is gone, and PR_SET_PDEATHSIG is about to end us.
+            _ => Err(Error::call("read", Errno::EPIPE)),
+        }
+    }
+
+    /// Become `program`. Returns only when that failed.
+    #[allow(
+        unsafe_code,
+        reason = "nix marks every change of a signal's action as unsafe"
+    )]
+    pub fn exec(&self, stage: &Stage, program: &Program) -> Result<u8> {
+        if stage.speaks_json() {
+            dup2_stdout(io::stderr())
+                .map_err(|errno| Error::call("dup2(2, 1)", errno))?;
+        }
+        // SAFETY: no handler runs, the default action takes the place of "ignore", which
+        // the Rust runtime has set and which COMMAND would inherit.
+        unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }
+            .map_err(|errno| Error::call("rt_sigaction(SIGPIPE)", errno))?;
+        match program.exec(stage)? {}
+    }
+
+    fn tell(&mut self, message: &Message) -> Result<()> {
+        let sent = self.report.write_all(&message.encode());
+        sent.map_err(|error| Error::io("write", &error))
+    }
+}
+
+/// The parent's side: a child that is playing. It does not outlive this value.
+pub struct Child<'s> {
+    stage: &'s Stage,
+    pid: Pid,
+    report: File,
+    arrived: Vec<u8>,
+    go: File,
+    terminal: Option<Terminal>,
+    /// It was sent a Ctrl-C that it cannot hear.
+    warned: bool,
+    status: Option<u8>,
+}
+
+impl Stage {
+    /// Start a child that plays `part`, and that ends when we end. What `part` returns is
+    /// the child's exit status; a failure travels to us.
+    #[allow(unsafe_code, reason = "fork(2): see below")]
+    pub fn fork(&self, part: impl FnOnce(&mut Cue) -> Result<u8>) -> Result<Child<'_>> {
+        self.before("fork()")?;
+        self.signals.hold()?;
+        let pipe =
+            || pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::call("pipe2", errno));
+        let ((report, tell), (listen, go)) = (pipe()?, pipe()?);
+        let terminal = Terminal::remember();
+        // SAFETY: we have one thread, so the child may do all that we may.
+        let forked = unsafe { fork() }.map_err(|errno| Error::call("fork()", errno))?;
+        let ForkResult::Parent { child: pid } = forked else {
+            drop((report, go));
+            self.play(Cue { report: tell.into(), go: listen.into() }, part)
+        };
+        let (report, go) = (File::from(report), File::from(go));
+        let (arrived, warned, status) = (Vec::new(), false, None);
+        let mut child =
+            Child { stage: self, pid, report, arrived, go, terminal, warned, status };
+        fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+            .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
+        self.after("fork()", &Ok(pid))?;
+        child.proceed()?;
+        Ok(child)
+    }
+
+    /// The child's life, from its birth to its exit.
+    fn play(&self, mut cue: Cue, part: impl FnOnce(&mut Cue) -> Result<u8>) -> ! {
+        let ending = self.be_born(&mut cue).and_then(|()| part(&mut cue));
+        let status = ending.unwrap_or_else(|error| {
+            // If the parent is gone, there is nobody to tell.
+            cue.tell(&Message::Failure(error.clone())).ok();
+            error.exit_status()
+        });
+        // No destructor runs: what they would take back belongs to the parent.
+        std::process::exit(status.into())
+    }
+
+    fn be_born(&self, cue: &mut Cue) -> Result<()> {
+        set_pdeathsig(Signal::SIGKILL)
+            .map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))?;
+        // Had the parent died before that call, nobody would tell us; but then nobody
+        // tells us to go on, either. It also lets "fork() = PID" be said first.
+        cue.await_go()?;
+        self.signals.release()
+    }
+}
+
+impl Child<'_> {
+    /// The child's PID, as we see it.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// What the child saw; it waits until [`Child::proceed`].
+    pub fn evidence(&mut self) -> Result<Evidence> {
+        match self.next_message()? {
+            Some(Message::Evidence(seen)) => Ok(seen),
+            Some(Message::Failure(error)) => Err(error),
+            None => Err(self.premature_end()),
+        }
+    }
+
+    /// Let a child go on that waits in [`Cue::report`].
+    pub fn proceed(&mut self) -> Result<()> {
+        let told = self.go.write_all(&[1]);
+        told.map_err(|error| Error::io("write", &error))
+    }
+
+    /// Wait for the child's end: its exit status, or 128 + the signal that ended it.
+    pub fn wait(&mut self) -> Result<u8> {
+        while let Some(message) = self.next_message()? {
+            if let Message::Failure(error) = message {
+                self.await_end()?;
+                return Err(error);
+            }
+        }
+        Ok(self.status.unwrap_or_default())
+    }
+
+    /// Let the child go on, and wait for its end.
+    pub fn finish(mut self) -> Result<u8> {
+        self.proceed()?;
+        let status = self.wait()?;
+        self.stage.gap();
+        Ok(status)
+    }
+
+    /// End the child, if it has not ended by itself. An ended one is not an error.
+    pub fn kill(&mut self) -> Result<()> {
+        if self.status.is_none() {
+            // It is our child and not waited for yet, so that its PID is still its own.
+            kill(self.pid, Signal::SIGKILL)
+                .map_err(|errno| Error::call("kill", errno))?;
+        }
+        self.await_end()
+    }
+
+    fn next_message(&mut self) -> Result<Option<Message>> {
+        loop {
+            if let Some(message) = Message::take(&mut self.arrived) {
+                return Ok(Some(message));
+            }
+            if self.status.is_some() {
+                return Ok(None);
+            }
+            self.look_after()?;
+            let at_end = self.listen()?;
+            if self.status.is_none() && self.arrived.is_empty() {
+                self.await_event(at_end)?;
+            }
+        }
+    }
+
+    fn await_end(&mut self) -> Result<()> {
+        self.look_after()?;
+        while self.status.is_none() {
+            self.await_event(true)?;
+            self.look_after()?;
+        }
+        Ok(())
+    }
+
+    /// Sleep until the child speaks or a signal arrives. A pipe `at_end` is not watched.
+    fn await_event(&mut self, at_end: bool) -> Result<()> {
+        let signals = PollFd::new(self.stage.signals.as_fd(), PollFlags::POLLIN);
+        let report = PollFd::new(self.report.as_fd(), PollFlags::POLLIN);
+        let mut watched = [signals, report];
+        let count = if at_end { 1 } else { 2 };
+        match poll(&mut watched[..count], PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::call("poll", errno)),
+        }
+        while let Some((signal, info)) = self.stage.signals.next() {
+            if signal != Signal::SIGCHLD {
+                self.pass_on(signal, &info)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Read what has arrived on the pipe. True at its end: the child has closed it, because
+    /// it ended or because it became another program.
+    fn listen(&mut self) -> Result<bool> {
+        let mut bytes = [0; 4096];
+        loop {
+            match self.report.read(&mut bytes) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.arrived.extend(&bytes[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(false);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", &error)),
+            }
+        }
+    }
+
+    /// See whether the child has ended or stopped.
+    fn look_after(&mut self) -> Result<()> {
+        if self.status.is_some() {
+            return Ok(());
+        }
+        let how = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
+        match waitpid(self.pid, Some(how)) {
+            Ok(WaitStatus::Exited(_, code)) => self.has_ended(code),
+            Ok(WaitStatus::Signaled(_, signal, _)) => self.has_ended(128 + signal as i32),
+            Ok(WaitStatus::Stopped(..)) => self.stop_too()?,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::call("wait4", errno)),
+        }
+        Ok(())
+    }
+
+    fn has_ended(&mut self, status: i32) {
+        self.status = Some(u8::try_from(status).unwrap_or(u8::MAX));
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back();
+        }
+    }
+
+    /// The child's shell was suspended: so are we, until our own shell continues us.
+    fn stop_too(&self) -> Result<()> {
+        let group =
+            getpgid(Some(self.pid)).map_err(|errno| Error::call("getpgid", errno))?;
+        let Some(terminal) = self.terminal.as_ref().filter(|_| group != getpgrp()) else {
+            return Ok(()); // in our own group, a Ctrl-Z has stopped us as well
+        };
+        terminal.take_back();
+        raise(Signal::SIGSTOP).map_err(|errno| Error::call("raise(SIGSTOP)", errno))?;
+        terminal.give_to(group);
+        killpg(group, Signal::SIGCONT)
+            .map_err(|errno| Error::call("killpg(SIGCONT)", errno))
+    }
+
+    /// We were asked to stop: so is the child. PID 1 of a namespace never gets a signal
+    /// that it has no handler for (pid_namespaces(7)), so that we end it for the sender;
+    /// with Ctrl-C, only the second time.
+    fn pass_on(&mut self, signal: Signal, info: &siginfo) -> Result<()> {
+        let number_one = proc::pids_of(self.pid)
+            .is_ok_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
+        let deaf = number_one && !proc::handles(self.pid, signal);
+        let from_terminal = info.ssi_code == SI_KERNEL;
+        let what = match deaf {
+            true if signal != Signal::SIGINT || self.warned => Signal::SIGKILL,
+            true => {
+                self.warned = true;
+                let deaf =
+                    "PID 1 does not hear Ctrl-C unless it handles it: once more ends it";
+                self.stage.note(deaf);
+                return Ok(());
+            }
+            // The terminal has sent it to the whole foreground group, and so to the child.
+            false if from_terminal && getpgid(Some(self.pid)) == Ok(getpgrp()) => {
+                return Ok(());
+            }
+            false => signal,
+        };
+        match kill(self.pid, what) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(Error::call("kill", errno)),
+        }
+    }
+
+    fn premature_end(&self) -> Error {
+        let status = self.status.unwrap_or_default();
+        match Signal::try_from(i32::from(status) - 128) {
+            Ok(signal) => Error::ended_by(signal),
+            Err(_) => {
+                Error::input(format!("the child ended early, with status {status}"))
+            }
+        }
+    }
+}
+
+/// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
+const SI_KERNEL: i32 = 0x80;
+
+/// A child that nobody waited for is ended: an early return leaves no process behind.
+impl Drop for Child<'_> {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            // Nothing more can be done about a failure here.
+            self.kill().ok();
+        }
+    }
+}

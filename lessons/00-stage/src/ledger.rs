@@ -1,0 +1,151 @@
+//! How is taken back what does not die with its process?
+//!
+//! Some things outlive us: a System V queue, a folder, a cgroup. Each is written down
+//! before it is made, in a file that we keep locked. The kernel drops the lock when we are
+//! gone, however we went (flock(2)); a note that nobody holds is therefore a thing to take
+//! back, for the next start of the lesson or for `lab clean`.
+
+use std::fmt::Display;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
+
+use crate::{Error, Result};
+
+/// The notes of one running program. Dropped, they are gone: what they speak of must have
+/// been taken back by then.
+pub struct Ledger {
+    path: PathBuf,
+    file: Flock<File>,
+}
+
+impl Ledger {
+    /// Begin the notes of `lesson`.
+    pub fn open(lesson: &str) -> Result<Ledger> {
+        let folder = Folder::lock()?;
+        let path = folder.path.join(format!("{lesson}-{}", std::process::id()));
+        // A file of this name is a dead namesake's, and `abandoned` was not asked for it.
+        let file = OpenOptions::new().append(true).create(true).open(&path);
+        let file = file.map_err(|error| Error::io(path.display(), &error))?;
+        Ok(Ledger { file: lock(file, FlockArg::LockExclusiveNonblock, &path)?, path })
+    }
+
+    /// Write down `thing` before it is made.
+    pub fn note(&mut self, thing: impl Display) -> Result<()> {
+        let noted = self.file.write_all(format!("{thing}\n").as_bytes());
+        noted.map_err(|error| Error::io(self.path.display(), &error))
+    }
+
+    /// Hand each thing that a dead run of `lesson` has noted to `undo`, and forget those
+    /// that `undo` has taken back. Returns them.
+    pub fn abandoned(
+        lesson: &str,
+        mut undo: impl FnMut(&str) -> bool,
+    ) -> Result<Vec<String>> {
+        let Some(folder) = Folder::lock_existing()? else { return Ok(Vec::new()) };
+        let mut undone = Vec::new();
+        for path in folder.notes_of(lesson)? {
+            let Some((_held, text)) = read_if_abandoned(&path)? else { continue };
+            let (gone, left): (Vec<&str>, Vec<&str>) =
+                text.lines().partition(|thing| undo(thing));
+            undone.extend(gone.into_iter().map(String::from));
+            if left.is_empty() {
+                fs::remove_file(&path)
+                    .map_err(|error| Error::io(path.display(), &error))?;
+            }
+        }
+        Ok(undone)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // Under the folder's lock, so that nobody opens a file that is about to go. What
+        // fails here is mended by `abandoned`.
+        if let Ok(Some(_folder)) = Folder::lock_existing() {
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+fn read_if_abandoned(path: &Path) -> Result<Option<(Flock<File>, String)>> {
+    let file = File::open(path).map_err(|error| Error::io(path.display(), &error))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(held) => {
+            let text = fs::read_to_string(path);
+            Ok(Some((held, text.map_err(|error| Error::io(path.display(), &error))?)))
+        }
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(Error::call(format!("flock({path:?})"), errno)),
+    }
+}
+
+fn lock(file: File, how: FlockArg, path: &Path) -> Result<Flock<File>> {
+    Flock::lock(file, how)
+        .map_err(|(_, errno)| Error::call(format!("flock({path:?})"), errno))
+}
+
+/// The folder of all notes, held so that nobody else begins or ends notes meanwhile.
+struct Folder {
+    path: PathBuf,
+    _held: Flock<File>,
+}
+
+impl Folder {
+    fn lock() -> Result<Folder> {
+        loop {
+            let path = folder();
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+            made.map_err(|error| Error::io(path.display(), &error))?;
+            if let Some(folder) = Folder::lock_existing()? {
+                return Ok(folder);
+            }
+        }
+    }
+
+    /// None if the folder is not there: then there are no notes.
+    fn lock_existing() -> Result<Option<Folder>> {
+        let path = folder();
+        let Ok(file) = File::open(&path) else { return Ok(None) };
+        let held = lock(file, FlockArg::LockExclusive, &path)?;
+        // Its last user may have removed it while we waited for the lock.
+        let same =
+            |now: fs::Metadata| held.metadata().is_ok_and(|ours| ours.ino() == now.ino());
+        let still_there = fs::metadata(&path).is_ok_and(same);
+        Ok(still_there.then_some(Folder { path, _held: held }))
+    }
+
+    fn notes_of(&self, lesson: &str) -> Result<Vec<PathBuf>> {
+        let failed = |error| Error::io(self.path.display(), &error);
+        let mut notes = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.rsplit_once('-').is_some_and(|(whose, _)| whose == lesson) {
+                notes.push(entry.path());
+            }
+        }
+        Ok(notes)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Goes when it is empty, and stays otherwise: both are right.
+        fs::remove_dir(&self.path).ok();
+    }
+}
+
+/// /run is emptied when the machine restarts, as are the things that we note.
+fn folder() -> PathBuf {
+    if geteuid().is_root() {
+        return "/run/fakedocker".into();
+    }
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    own.unwrap_or_else(std::env::temp_dir).join(format!("fakedocker-{}", geteuid()))
+}

@@ -1,0 +1,352 @@
+//! How does a program say what it does, while it does it?
+//!
+//! [`Stage::ask`] asks the kernel and says so in one expression, in strace's words. A test
+//! runs every demonstration under strace and compares: a narration that lies fails.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use colored::Colorize;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, read, write};
+
+use crate::json::object;
+use crate::signals::Signals;
+use crate::{Error, Evidence, Flags, Result, Verdict};
+
+/// Where a program speaks, and in what form.
+pub struct Stage {
+    voice: Voice,
+    narrates: bool,
+    steps: bool,
+    /// Nobody reads any more: the next request is not made.
+    closed: Cell<bool>,
+    pub(crate) signals: Signals,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    /// Lines for people on standard output.
+    Lesson,
+    /// JSON lines on standard output.
+    Json,
+    /// Lines for people on standard error.
+    Explain,
+    /// Nothing at all.
+    Silent,
+}
+
+/// What the kernel's answer looks like in strace.
+pub trait Answer {
+    /// The text behind the `=`.
+    fn answer(&self) -> String;
+}
+
+impl Answer for () {
+    fn answer(&self) -> String {
+        "0".to_string()
+    }
+}
+
+impl Answer for i32 {
+    fn answer(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Answer for Pid {
+    fn answer(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A descriptor carries the path of what it stands for, as under `strace -y`.
+impl Answer for OwnedFd {
+    fn answer(&self) -> String {
+        descriptor(self)
+    }
+}
+
+/// A descriptor as `strace -y` shows it: `3</etc>`.
+pub fn descriptor(fd: &impl AsFd) -> String {
+    let number = fd.as_fd().as_raw_fd();
+    match std::fs::read_link(format!("/proc/self/fd/{number}")) {
+        Ok(path) => format!("{number}<{}>", path.display()),
+        Err(_) => number.to_string(),
+    }
+}
+
+impl Stage {
+    /// The stage of a lesson: speaks on standard output, as the flags say.
+    pub fn of_lesson(flags: &Flags) -> Result<Stage> {
+        let voice = if flags.json { Voice::Json } else { Voice::Lesson };
+        let steps = flags.step && io::stdin().is_terminal();
+        Stage::open(voice, !flags.quiet, steps)
+    }
+
+    /// The stage of the engine: speaks on standard error, or not at all.
+    pub fn of_engine(explain: bool) -> Result<Stage> {
+        let voice = if explain { Voice::Explain } else { Voice::Silent };
+        Stage::open(voice, explain, false)
+    }
+
+    fn open(voice: Voice, narrates: bool, steps: bool) -> Result<Stage> {
+        let terminal = match voice {
+            Voice::Explain => io::stderr().is_terminal(),
+            _ => io::stdout().is_terminal(),
+        };
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        colored::control::set_override(terminal && wanted);
+        Ok(Stage {
+            voice,
+            narrates,
+            steps,
+            closed: Cell::new(false),
+            signals: Signals::watch()?,
+        })
+    }
+
+    /// Ask the kernel for something that it is expected to grant, and say so. `call` reads
+    /// as in strace; `request` makes exactly that call.
+    pub fn ask<T: Answer>(
+        &self,
+        call: impl Display,
+        request: impl FnOnce() -> nix::Result<T>,
+    ) -> Result<T> {
+        let answer = self.attempt(&call, request)?;
+        answer.map_err(|errno| Error::call(call, errno))
+    }
+
+    /// Ask the kernel for something that it may refuse: the refusal is an answer, too.
+    pub fn attempt<T: Answer>(
+        &self,
+        call: impl Display,
+        request: impl FnOnce() -> nix::Result<T>,
+    ) -> Result<nix::Result<T>> {
+        self.before(&call)?;
+        let answer = request();
+        self.after(&call, &answer)?;
+        Ok(answer)
+    }
+
+    /// Say that `call` is about to be made: for a call that does not return when it succeeds.
+    pub fn announce(&self, call: &str) -> Result<()> {
+        self.before(call)?;
+        if self.narrates {
+            self.narrate(call, "");
+        }
+        self.is_heard()
+    }
+
+    /// What comes before every request: nobody to hear it is a reason not to make it.
+    pub(crate) fn before(&self, call: impl Display) -> Result<()> {
+        self.is_heard()?;
+        if self.steps { self.wait_for_enter(call) } else { Ok(()) }
+    }
+
+    /// What comes after every request: the line that tells it.
+    pub(crate) fn after<T: Answer>(
+        &self,
+        call: impl Display,
+        answer: &nix::Result<T>,
+    ) -> Result<()> {
+        if self.narrates {
+            let result = match answer {
+                Ok(value) => value.answer(),
+                Err(errno) => format!("-1 {errno:?} ({})", errno.desc()),
+            };
+            self.narrate(&call.to_string(), &result);
+        }
+        self.is_heard()
+    }
+
+    fn narrate(&self, call: &str, result: &str) {
+        if self.voice == Voice::Json {
+            let fields = [("event", "request"), ("call", call), ("result", result)];
+            return self.line(&object(&fields));
+        }
+        let equals = if result.is_empty() { "" } else { " = " };
+        let result = if result.starts_with('-') { result.red() } else { result.green() };
+        self.line(&format!("  {}   {call}{equals}{result}", "→ kernel".cyan()));
+    }
+
+    /// Look at the machine as `who`: each fact is shown as it is seen.
+    pub fn look(&self, who: &str) -> Look<'_> {
+        Look { stage: self, who: who.to_string(), seen: Evidence::default() }
+    }
+
+    /// An aside for the person: what to do now, or what just happened.
+    pub fn note(&self, text: &str) {
+        match self.voice {
+            Voice::Json => self.line(&object(&[("event", "note"), ("text", text)])),
+            _ if self.narrates => {
+                self.line(&format!("  {}", format!("({text})").dimmed()))
+            }
+            _ => {}
+        }
+    }
+
+    /// An empty line between parts.
+    pub fn gap(&self) {
+        if matches!(self.voice, Voice::Lesson) && self.narrates {
+            self.line("");
+        }
+    }
+
+    pub(crate) fn title(&self, lesson: &str, question: &str) {
+        match self.voice {
+            Voice::Json => {
+                let fields =
+                    [("event", "lesson"), ("name", lesson), ("question", question)];
+                self.line(&object(&fields));
+            }
+            _ if self.narrates => self.line(&format!("{} · {question}", lesson.bold())),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn verdict(&self, verdict: &Verdict) {
+        if self.voice == Voice::Json {
+            return self.line(&crate::json::verdict(verdict));
+        }
+        for check in verdict.checks.iter().filter(|check| !check.holds) {
+            let mark = "✗".red().bold();
+            let (predicted, observed) = (&check.predicted, &check.observed);
+            self.line(&format!(
+                "{mark} {}: expected {predicted}; saw {observed}",
+                check.what
+            ));
+        }
+        for skipped in &verdict.skipped {
+            self.line(&format!("{} not tried: {skipped}", "○".yellow().bold()));
+        }
+        let claim = &verdict.claim;
+        if verdict.proved() {
+            self.line(&format!("{} {claim}", "✓".green().bold()));
+        } else {
+            self.line(&format!("{} not proved: {claim}", "✗".red().bold()));
+        }
+    }
+
+    /// COMMAND's output must not mix with events.
+    pub(crate) fn speaks_json(&self) -> bool {
+        self.voice == Voice::Json
+    }
+
+    /// Fails if nobody reads what we say: then there is no reason to go on.
+    fn is_heard(&self) -> Result<()> {
+        match self.closed.get() {
+            true => Err(Error::call("write", Errno::EPIPE)),
+            false => Ok(()),
+        }
+    }
+
+    /// One line, one write(2): lines of several processes never mix, and strace sees each
+    /// narrated line as one record.
+    fn line(&self, text: &str) {
+        let bytes = format!("{text}\n").into_bytes();
+        let written = match self.voice {
+            Voice::Lesson | Voice::Json => write_all(io::stdout(), &bytes),
+            Voice::Explain => write_all(io::stderr(), &bytes),
+            Voice::Silent => Ok(()),
+        };
+        // Whatever the reason (EPIPE, ENOSPC, EIO), we are no longer heard.
+        if written.is_err() {
+            self.closed.set(true);
+        }
+    }
+
+    /// Show what comes next and wait for Enter; Ctrl-C works as ever.
+    fn wait_for_enter(&self, call: impl Display) -> Result<()> {
+        let prompt =
+            format!("  {}       {call}  {}", "next".yellow(), "[Enter]".dimmed());
+        write_all(io::stdout(), prompt.as_bytes())
+            .map_err(|errno| Error::call("write", errno))?;
+        let input = io::stdin();
+        let mut watched = [input.as_fd(), self.signals.as_fd()]
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        match poll(&mut watched, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::call("poll", errno)),
+        }
+        if watched[0].any() == Some(true) {
+            let mut typed = [0; 256];
+            read(&input, &mut typed).map_err(|errno| Error::call("read", errno))?;
+        }
+        while let Some((signal, _)) = self.signals.next() {
+            if signal != Signal::SIGCHLD {
+                return Err(Error::ended_by(signal));
+            }
+        }
+        // The line that tells the result takes the place of the one that asked.
+        let erase = if colored::control::SHOULD_COLORIZE.should_colorize() {
+            "\x1b[A\r\x1b[2K"
+        } else {
+            ""
+        };
+        write_all(io::stdout(), erase.as_bytes())
+            .map_err(|errno| Error::call("write", errno))
+    }
+}
+
+fn write_all(to: impl AsFd, mut bytes: &[u8]) -> nix::Result<()> {
+    while !bytes.is_empty() {
+        match write(&to, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// A look in progress: facts are shown and kept.
+pub struct Look<'s> {
+    stage: &'s Stage,
+    who: String,
+    seen: Evidence,
+}
+
+impl Look<'_> {
+    /// One fact.
+    pub fn fact(mut self, name: &str, value: impl Display) -> Self {
+        let value = value.to_string();
+        match self.stage.voice {
+            Voice::Json => {
+                let fields = [
+                    ("event", "evidence"),
+                    ("who", &self.who),
+                    ("what", name),
+                    ("value", &value),
+                ];
+                self.stage.line(&object(&fields));
+            }
+            _ => self.stage.line(&format!(
+                "  {:<10} {:<10} {value}",
+                self.who.bold(),
+                name
+            )),
+        }
+        self.seen.record(name, value);
+        self
+    }
+
+    /// Everything that was seen.
+    pub fn end(self) -> Evidence {
+        self.seen
+    }
+}
+
+/// A line on standard error: `error: …`, `hint: …` or `warning: …`.
+pub(crate) fn complain(label: &str, text: impl Display) {
+    let line = format!(
+        "{}: {text}\n",
+        if label == "hint" { label.cyan() } else { label.red().bold() }
+    );
+    // With standard error gone, the exit status has to say it.
+    write_all(io::stderr(), line.as_bytes()).ok();
+}

@@ -1,0 +1,49 @@
+//! What does the kernel say about a process?
+//!
+//! Everything here is read from /proc; see proc(5) and namespaces(7).
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use crate::{Error, Result};
+
+/// The namespace of kind `kind` that we are in, such as `uts:[4026531838]`: the inode
+/// number is the namespace's identity.
+pub fn namespace(kind: &str) -> Result<String> {
+    link(&format!("/proc/self/ns/{kind}"))
+}
+
+/// The namespace of kind `kind` that process `pid` is in.
+pub fn namespace_of(pid: Pid, kind: &str) -> Result<String> {
+    link(&format!("/proc/{pid}/ns/{kind}"))
+}
+
+/// The names of process `pid` in each PID namespace that has one for it, from the one of
+/// /proc inwards (the line NSpid).
+pub fn pids_of(pid: Pid) -> Result<Vec<i32>> {
+    let numbers = status_line(&pid.to_string(), "NSpid")?;
+    Ok(numbers.split_whitespace().filter_map(|number| number.parse().ok()).collect())
+}
+
+/// Whether process `pid` has a handler for `signal` (the line SigCgt).
+pub fn handles(pid: Pid, signal: Signal) -> bool {
+    let mask = status_line(&pid.to_string(), "SigCgt");
+    let bits = mask.ok().and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    bits.is_some_and(|bits| bits & (1 << (signal as i32 - 1)) != 0)
+}
+
+/// The value of line `name` in /proc/`process`/status; `process` is a PID or `self`.
+pub fn status_line(process: &str, name: &str) -> Result<String> {
+    let path = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let value = line.ok_or_else(|| Error::input(format!("{path} has no line {name}")))?;
+    Ok(value.trim().to_string())
+}
+
+fn link(path: &str) -> Result<String> {
+    let target = fs::read_link(path).map_err(|error| Error::io(path, &error))?;
+    Ok(target.to_string_lossy().into_owned())
+}

@@ -1,0 +1,62 @@
+//! What happens when somebody presses Ctrl-C?
+//!
+//! The signals that ask us to stop are blocked and read from a descriptor instead, so
+//! that we meet them only where we wait: whatever a lesson made on the host is then taken
+//! back by the ordinary way out. Read signalfd(2) and signal(7).
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+
+use crate::{Error, Result};
+
+/// The signals that we read instead of being interrupted by them.
+pub(crate) struct Signals {
+    queue: SignalFd,
+    watched: SigSet,
+    original: SigSet,
+}
+
+impl Signals {
+    /// Block the signals that ask us to stop, and those that say how a child is.
+    pub fn watch() -> Result<Signals> {
+        let asked = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD];
+        let watched = SigSet::from_iter(asked);
+        let original = SigSet::thread_get_mask()
+            .map_err(|errno| Error::call("sigprocmask(SIG_BLOCK)", errno))?;
+        let queue = SignalFd::with_flags(
+            &watched,
+            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+        )
+        .map_err(|errno| Error::call("signalfd4", errno))?;
+        let signals = Signals { queue, watched, original };
+        signals.hold()?;
+        Ok(signals)
+    }
+
+    /// From here on, signals wait until they are read.
+    pub fn hold(&self) -> Result<()> {
+        let held = self.watched.thread_block();
+        held.map_err(|errno| Error::call("sigprocmask(SIG_BLOCK)", errno))
+    }
+
+    /// From here on, signals act as they did when we were started.
+    pub fn release(&self) -> Result<()> {
+        let released = self.original.thread_set_mask();
+        released.map_err(|errno| Error::call("sigprocmask(SIG_SETMASK)", errno))
+    }
+
+    /// The next signal that has arrived, if any.
+    pub fn next(&self) -> Option<(Signal, siginfo)> {
+        let info = self.queue.read_signal().ok().flatten()?;
+        let signal = Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?;
+        Some((signal, info))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
