@@ -15,13 +15,12 @@ pub(crate) fn object(fields: &[(&str, &str)]) -> String {
 /// The last event of a lesson.
 pub(crate) fn verdict(verdict: &Verdict) -> String {
     let checks = verdict.checks.iter().map(|check| {
-        let fields = object(&[
+        object(&[
             ("what", &check.what),
             ("predicted", &check.predicted),
             ("observed", &check.observed),
             ("holds", if check.holds { "yes" } else { "no" }),
-        ]);
-        fields
+        ])
     });
     let skipped = verdict.skipped.iter().map(|reason| text(reason));
     format!(

@@ -1,0 +1,6 @@
+//! Is the book true?
+//!
+//! Everything here runs the programs as a student would and looks at what they leave
+//! behind. One test program, so that what touches the machine can take turns.
+
+mod support;
