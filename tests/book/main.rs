@@ -10,4 +10,7 @@
     reason = "a test says what must be there in the shortest way"
 )]
 
+mod house;
+mod pages;
+mod quotes;
 mod support;
