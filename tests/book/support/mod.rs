@@ -1,5 +1,8 @@
 //! What do the tests stand on?
 
+pub mod narration;
+pub mod strace;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
