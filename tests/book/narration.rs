@@ -1,8 +1,8 @@
 //! Do the programs say what they do?
 //!
 //! Every demonstration runs under strace, and what it narrates is compared with what the
-//! kernel was asked. The rules are in support/narration.rs; here we also show that they can
-//! be broken: whatever we change in a true record, somebody must complain.
+//! kernel was asked. The rules are in support/narration.rs; here we also show that they
+//! can be broken: whatever we change in a true record, there must be a complaint.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

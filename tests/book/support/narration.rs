@@ -1,8 +1,8 @@
 //! Does a program say what it does, and do what it says?
 //!
-//! A narrated line is a write(2), and so it stands in strace's record, behind the call that
-//! it tells. [`judge`] lays each of them beside its call: every line must be true, and what
-//! makes a container must not be passed over in silence.
+//! A narrated line is a write(2), and so it stands in strace's record, behind the call
+//! that it tells. [`judge`] lays each line beside its call: every line must be true, and
+//! what makes a container must not be passed over in silence.
 
 use std::collections::BTreeSet;
 
@@ -76,8 +76,8 @@ fn before_command(calls: &[Call]) -> &[Call] {
     }
 }
 
-/// What is narrated by this call, if it is a write that narrates: lessons do it on standard
-/// output, the engine on standard error.
+/// What is narrated by this call, if it is a write that narrates: lessons do it on
+/// standard output, the engine on standard error.
 fn narration(call: &Call) -> Option<String> {
     let to = call.args.first()?.split('<').next()?;
     if call.name != "write" || !matches!(to, "1" | "2") {
@@ -155,7 +155,6 @@ fn namespaces(call: &Call) -> BTreeSet<&str> {
 }
 
 fn is_same(said: &Call, seen: &Call) -> bool {
-    // A call that has not returned has no result, and nobody can tell one.
     let same_result = agrees(&said.result, &seen.result);
     if is_fork(said) && is_fork(seen) {
         return same_result && namespaces(said) == namespaces(seen);
@@ -253,140 +252,169 @@ mod tests {
     use super::super::strace::calls;
     use super::*;
 
-    /// What is wrong with a record in which `line` is said after `call`.
-    fn complaints(call: &str, line: &str) -> Vec<String> {
-        let bytes = LABEL.len() + line.len() + 1;
-        let write = format!("write(1</dev/null>, {:?}, {bytes}) = {bytes}", said(line));
-        judged(&format!("{call}\n{write}\n")).complaints
+    /// The record of one write(2).
+    fn write(text: &str) -> String {
+        format!("write(1</dev/null>, {text:?}, {len}) = {len}\n", len = text.len())
     }
 
-    fn said(line: &str) -> String {
-        format!("{LABEL}{line}\n")
+    /// The record of one narrated line.
+    fn say(line: &str) -> String {
+        write(&format!("{LABEL}{line}\n"))
+    }
+
+    /// What is wrong with a record in which `line` is said after `call`.
+    fn complaints(call: &str, line: &str) -> Vec<String> {
+        judged(&format!("{call}\n{}", say(line))).complaints
     }
 
     fn judged(record: &str) -> Judgement {
         judge(&[Thread { tid: "1".to_string(), calls: calls(record) }])
     }
 
+    /// Calls, and under each a line that tells it in other words.
+    const TRUE: &str = r#"
+unshare(CLONE_NEWNS|CLONE_NEWPID) = 0
+unshare(CLONE_NEWPID|CLONE_NEWNS) = 0
+
+msgget(0xfd0c0001, IPC_CREAT|0600) = 3
+msgget(4245422081, 0600|IPC_CREAT) = 3
+
+mkdir("\303\251\t", 0755) = 0
+mkdir("é\t", 493) = 0
+
+setns(3<net:[1]>, CLONE_NEWNET) = 0
+setns(3, CLONE_NEWNET) = 0
+
+openat(AT_FDCWD</a>, "b", O_PATH) = 3</a/b>
+openat(AT_FDCWD, "b", O_PATH) = 3</a/b>
+
+close(3</x\303\251>(deleted)) = 0
+close(3</xé (deleted)>) = 0
+
+mount("/a", "/b", 0x5566, MS_BIND, NULL) = 0
+mount("/a", "/b", "none", MS_BIND, NULL) = 0
+
+capset({version=3, pid=0}, {effective=1<<CAP_KILL}) = 0
+capset(header, data) = 0
+
+clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0x7f) = 7
+fork() = 7
+
+clone3({flags=CLONE_NEWPID, exit_signal=SIGCHLD}, 88) = 7
+clone3({flags=CLONE_NEWPID}, 88) = 7
+
+umount2("/x", 0) = -1 EINVAL (Invalid argument)
+umount2("/x", 0) = -1 EINVAL (Invalid argument)
+"#;
+
+    /// Calls, and under each a line that tells another one.
+    const FALSE: &str = r#"
+chdir("/a") = 0
+chdir("/b") = 0
+
+chdir("/a") = 0
+fchdir("/a") = 0
+
+chdir("/a") = 0
+chdir(path, 0) = 0
+
+chdir("/a") = 0
+chdir("/a") = -1 ENOENT (No such file or directory)
+
+chdir("/a") = 0
+chdir("/a")
+
+chdir("/a") = 0
+we are in /a
+
+open("/a", O_RDONLY|O_CLOEXEC) = 3</a>
+open("/a", O_RDONLY) = 3</a>
+
+open("/a", O_RDONLY) = 3</a>
+open("/a", O_RDONLY) = 3</b>
+
+fchdir(3</a>) = 0
+fchdir(4) = 0
+
+umount2("/x", MNT_DETACH) = 0
+umount2("/x", flags) = 0
+
+mount(NULL, "/", NULL, MS_REC, NULL) = 0
+mount("none", "/", NULL, MS_REC, NULL) = 0
+
+clone(child_stack=NULL, flags=CLONE_NEWUTS|SIGCHLD) = 7
+fork() = 7
+
+clone(child_stack=NULL, flags=SIGCHLD) = 7
+fork() = 8
+"#;
+
+    fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = text.trim().split("\n\n");
+        pairs.map(|pair| pair.split_once('\n').expect("a call and a line"))
+    }
+
     #[test]
     fn the_same_call_in_other_words_is_true() {
-        let true_lines = [
-            (
-                "unshare(CLONE_NEWNS|CLONE_NEWPID) = 0",
-                "unshare(CLONE_NEWPID|CLONE_NEWNS) = 0",
-            ),
-            (
-                "msgget(0xfd0c0001, IPC_CREAT|0600) = 3",
-                "msgget(4245422081, 0600|IPC_CREAT) = 3",
-            ),
-            ("mkdir(\"\\303\\251\\t\", 0755) = 0", "mkdir(\"é\\t\", 493) = 0"),
-            ("setns(3<net:[1]>, CLONE_NEWNET) = 0", "setns(3, CLONE_NEWNET) = 0"),
-            (
-                "openat(AT_FDCWD</a>, \"b\", O_PATH) = 3</a/b>",
-                "openat(AT_FDCWD, \"b\", O_PATH) = 3</a/b>",
-            ),
-            ("close(3</x\\76>(deleted)) = 0", "close(3</x> (deleted)>) = 0"),
-            (
-                "mount(\"/a\", \"/b\", 0x5566, MS_BIND, NULL) = 0",
-                "mount(\"/a\", \"/b\", \"none\", MS_BIND, NULL) = 0",
-            ),
-            (
-                "capset({version=3, pid=0}, {effective=1<<CAP_KILL}) = 0",
-                "capset(hdr, data) = 0",
-            ),
-            ("clone(child_stack=NULL, flags=SIGCHLD) = 7", "fork() = 7"),
-            (
-                "clone3({flags=CLONE_NEWPID, exit_signal=SIGCHLD}, 88) = 7",
-                "clone3({flags=CLONE_NEWPID}, 88) = 7",
-            ),
-            (
-                "umount2(\"/x\", 0) = -1 EINVAL (Invalid argument)",
-                "umount2(\"/x\", 0) = -1 EINVAL (Invalid argument)",
-            ),
-        ];
-        for (call, line) in true_lines {
+        for (call, line) in pairs(TRUE) {
             assert_eq!(complaints(call, line), [""; 0], "{line}");
         }
     }
 
     #[test]
     fn another_call_is_a_lie() {
-        let lies = [
-            ("chdir(\"/a\") = 0", "chdir(\"/b\") = 0"),
-            ("chdir(\"/a\") = 0", "fchdir(\"/a\") = 0"),
-            ("chdir(\"/a\") = 0", "chdir(path, 0) = 0"),
-            (
-                "chdir(\"/a\") = 0",
-                "chdir(\"/a\") = -1 ENOENT (No such file or directory)",
-            ),
-            ("chdir(\"/a\") = 0", "chdir(\"/a\")"),
-            ("chdir(\"/a\") = 0", "we are in /a"),
-            (
-                "open(\"/a\", O_RDONLY|O_CLOEXEC) = 3</a>",
-                "open(\"/a\", O_RDONLY) = 3</a>",
-            ),
-            ("open(\"/a\", O_RDONLY) = 3</a>", "open(\"/a\", O_RDONLY) = 3</b>"),
-            ("fchdir(3</a>) = 0", "fchdir(4) = 0"),
-            ("umount2(\"/x\", MNT_DETACH) = 0", "umount2(\"/x\", flags) = 0"),
-            (
-                "mount(NULL, \"/\", NULL, MS_REC, NULL) = 0",
-                "mount(\"none\", \"/\", NULL, MS_REC, NULL) = 0",
-            ),
-            ("clone(child_stack=NULL, flags=CLONE_NEWUTS|SIGCHLD) = 7", "fork() = 7"),
-            ("clone(child_stack=NULL, flags=SIGCHLD) = 7", "fork() = 8"),
-        ];
-        for (call, line) in lies {
+        for (call, line) in pairs(FALSE) {
             assert_ne!(complaints(call, line), [""; 0], "{line}");
         }
     }
 
     #[test]
     fn an_announcement_is_kept_by_the_next_execve() {
-        let say = |line: &str| {
-            format!("write(1, {:?}, {len}) = {len}\n", said(line), len = said(line).len())
-        };
-        let promise = say("execve(\"/x\", [\"x\", \"-a\"], envp)");
+        let promise = say(r#"execve("/x", ["x", "-a"], envp)"#);
+        let start = "brk(NULL) = 0x10\n";
         let kept = "execve(\"/x\", [\"x\", \"-a\"], 0x55 /* 3 vars */) = 0\n";
         let broken = "execve(\"/x\", [\"x\", \"-b\"], 0x55 /* 3 vars */) = 0\n";
-        let failed =
-            "execve(\"/x\", [\"x\", \"-a\"], 0x55) = -1 EACCES (Permission denied)\n";
-        let start = "brk(NULL) = 0x1000\n";
-        assert_eq!(judged(&[start, &promise, kept].concat()).complaints, [""; 0]);
-        assert_eq!(judged(&[start, &promise, failed].concat()).complaints, [""; 0]);
-        assert_eq!(judged(&[start, &promise, broken].concat()).complaints.len(), 1);
-        assert_eq!(judged(&[start, &promise].concat()).complaints.len(), 1);
-        assert_eq!(
-            judged(&[start, &promise, &promise, kept].concat()).complaints.len(),
-            1
-        );
-        assert_eq!(judged(&[start, kept, &promise].concat()).matches.len(), 0);
+        let failed = kept.replace("= 0", "= -1 EACCES (Permission denied)");
+        let count = |parts: &[&str]| judged(&parts.concat()).complaints.len();
+        assert_eq!(count(&[start, &promise, kept]), 0);
+        assert_eq!(count(&[start, &promise, &failed]), 0);
+        assert_eq!(count(&[start, &promise, broken]), 1);
+        assert_eq!(count(&[start, &promise]), 1);
+        assert_eq!(count(&[start, &promise, &promise, kept]), 1);
+        assert_eq!(count(&[start, &failed, &promise]), 1);
     }
 
     #[test]
-    fn what_makes_a_container_is_said_once_until_command() {
-        let silent = "execve(\"/uts\", [\"uts\"], 0x55) = 0\n\
-             clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 7\n\
-             unshare(CLONE_NEWUTS) = -1 EPERM (Operation not permitted)\n\
-             execve(\"/bin/mount\", [\"mount\"], 0x55) = 0\n\
-             mount(\"a\", \"/b\", \"c\", 0, NULL) = 0\n";
+    fn what_makes_a_container_is_said_until_command() {
+        let silent = r#"execve("/uts", ["uts"], 0x55) = 0
+clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 7
+unshare(CLONE_NEWUTS) = -1 EPERM (Operation not permitted)
+execve("/bin/mount", ["mount"], 0x55) = 0
+mount("a", "/b", "c", 0, NULL) = 0
+"#;
         assert_eq!(judged(silent).complaints.len(), 2);
-        let line = said("unshare(CLONE_NEWUTS) = 0");
-        let write = format!("write(1, {line:?}, {len}) = {len}\n", len = line.len());
-        let twice = format!("unshare(CLONE_NEWUTS) = 0\n{write}{write}");
-        assert_eq!(judged(&twice).complaints.len(), 1);
+    }
+
+    #[test]
+    fn a_line_tells_one_call_and_a_call_is_told_once() {
+        let call = "unshare(CLONE_NEWUTS) = 0\n";
+        let line = say(call.trim());
+        let count = |parts: &[&str]| judged(&parts.concat()).complaints.len();
+        assert_eq!(count(&[call, &line, call, &line]), 0);
+        assert_eq!(count(&[call, &line, &line]), 1);
+        assert_eq!(count(&[call, call, &line]), 1);
     }
 
     #[test]
     fn a_line_is_one_write() {
-        let write = |text: &str| {
-            format!("fork() = 7\nwrite(1, {text:?}, {len}) = {len}\n", len = text.len())
-        };
-        let line = said("fork() = 7");
-        assert_eq!(judged(&write(&line)).complaints, [""; 0]);
-        assert_eq!(judged(&write(&line.repeat(2))).complaints.len(), 1);
-        assert_eq!(judged(&write(line.trim_end())).complaints.len(), 1);
-        assert_eq!(judged(&write(&format!("(a note)\n{line}"))).complaints.len(), 1);
-        let cut = write(&line).replace(&format!("= {}", line.len()), "= 9");
-        assert_eq!(judged(&cut).complaints.len(), 1);
+        let line = format!("{LABEL}fork() = 7\n");
+        let count =
+            |write: &str| judged(&["fork() = 7\n", write].concat()).complaints.len();
+        assert_eq!(count(&write(&line)), 0);
+        assert_eq!(count(&write(&line.repeat(2))), 1);
+        assert_eq!(count(&write(line.trim_end())), 1);
+        assert_eq!(count(&write(&format!("(a note)\n{line}"))), 1);
+        let cut_short = write(&line).replace(&format!("= {}", line.len()), "= 9");
+        assert_eq!(count(&cut_short), 1);
     }
 }

@@ -41,7 +41,7 @@ pub fn trace(options: &[&str], program: &Path, args: &[&str]) -> Trace {
         .join(format!("strace-{}-{run}", std::process::id()));
     fs::create_dir_all(&folder).expect("the build's folder can be written");
     let output = Command::new("strace")
-        // -ff: a record for each thread. -y: descriptors with their paths. -s: whole texts.
+        // -ff: a record for each thread. -y: descriptors with paths. -s: whole texts.
         .args(["-ff", "-y", "-s", "65536", "-o"])
         .arg(folder.join("record"))
         .args(options)
