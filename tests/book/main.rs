@@ -10,7 +10,11 @@
     reason = "a test says what must be there in the shortest way"
 )]
 
+<<<<<<< HEAD
 mod house;
 mod pages;
 mod quotes;
+=======
+mod narration;
+>>>>>>> strace
 mod support;

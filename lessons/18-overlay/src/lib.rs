@@ -69,7 +69,7 @@ pub fn stack_with(
         format!("mount(\"overlay\", {merged:?}, \"overlay\", MS_NODEV, {options:?})");
     let kind = Some("overlay");
     stage.ask(call, || {
-        mount(kind, merged, kind, MsFlags::MS_NODEV, Some(options.as_str()))
+        nix::mount::mount(kind, merged, kind, MsFlags::MS_NODEV, Some(options.as_str()))
     })
 }
 
