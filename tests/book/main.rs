@@ -10,11 +10,8 @@
     reason = "a test says what must be there in the shortest way"
 )]
 
-<<<<<<< HEAD
 mod house;
+mod narration;
 mod pages;
 mod quotes;
-=======
-mod narration;
->>>>>>> strace
 mod support;

@@ -1,12 +1,9 @@
 //! What do the tests stand on?
 
-<<<<<<< HEAD
 pub mod console;
 pub mod items;
-=======
 pub mod narration;
 pub mod strace;
->>>>>>> strace
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
