@@ -225,6 +225,9 @@ impl Stage {
             self.line(&format!("{} not tried: {skipped}", "○".yellow().bold()));
         }
         let claim = &verdict.claim;
+        if verdict.untried() {
+            return;
+        }
         if verdict.proved() {
             self.line(&format!("{} {claim}", "✓".green().bold()));
         } else {
