@@ -12,6 +12,9 @@ use toml::Value;
 
 use crate::support::{lessons, program, top, turn};
 
+/// The claim that lab puts in front of each lesson's own.
+const ANSWERS: &str = "a shell answers on standard input";
+
 /// A lesson's check.toml, as far as the tests need it.
 struct Lesson {
     name: String,
@@ -155,7 +158,10 @@ fn every_needed_call_is_missed() {
                 verdict.said, verdict.complained
             );
             assert_eq!(verdict.first_refuted(), Some(claim), "{case}: {}", verdict.said);
-            let advice = lesson.advice(claim);
+            let advice = match sabotage.get("hint").and_then(Value::as_str) {
+                Some(hint) => vec![hint],
+                None => lesson.advice(claim),
+            };
             assert!(
                 contains_in_order(verdict.hint(), &advice),
                 "{case}: {}",
@@ -169,15 +175,14 @@ fn every_needed_call_is_missed() {
 #[test]
 fn a_program_that_does_not_play_gets_a_verdict_and_is_ended() {
     let _turn = turn();
-    let answers = "a shell answers on standard input";
     let ends = "the program ends when its input ends";
     let lingers = "hostname container; tail -f /dev/null & exec sh";
     let cases = [
-        (&["tail", "-f", "/dev/null"][..], answers, "no answer in 1 s"),
-        (&["yes"], answers, "writes without end"),
-        (&["true"], answers, "ended (exit status: 0)"),
-        (&["sh", "-c", "echo alas >&2; exit 7"], answers, "ended (exit status: 7)"),
-        (&["sh", "-c", "tail -f /dev/null & exit 3"], answers, "ended (exit status: 3)"),
+        (&["tail", "-f", "/dev/null"][..], ANSWERS, "no answer in 1 s"),
+        (&["yes"], ANSWERS, "writes without end"),
+        (&["true"], ANSWERS, "ended (exit status: 0)"),
+        (&["sh", "-c", "echo alas >&2; exit 7"], ANSWERS, "ended (exit status: 7)"),
+        (&["sh", "-c", "tail -f /dev/null & exit 3"], ANSWERS, "ended (exit status: 3)"),
         (&["unshare", "-u", "sh", "-c", lingers], ends, "still runs"),
     ];
     for (argv, claim, why) in cases {
@@ -227,6 +232,41 @@ fn a_shell_may_chatter_echo_and_leave_its_starter() {
             "{program}: {}{}",
             verdict.said, verdict.complained
         );
+    }
+}
+
+#[test]
+fn a_likely_mistake_is_told_from_the_right_way() {
+    let _turn = turn();
+    let cases = [
+        // chroot(2) looks right from inside.
+        (
+            "pivot",
+            "exec unshare -m chroot $LAB/root sh",
+            "chroot(2) moves one process only",
+        ),
+        // Without a child, the shell stays where it was.
+        ("pid", "exec unshare -p sh", "start the shell as a child"),
+        // proc of the host's own PID namespace.
+        (
+            "mount",
+            "exec unshare -m sh -c 'mount -t proc p /proc; exec sh'",
+            "which are the host's",
+        ),
+        // The queue first, then the namespace.
+        ("ipc", "ipcmk -Q >/dev/null; exec unshare -i sh", "msgget(4711, IPC_CREAT"),
+        // Both layers, but nowhere to write to.
+        (
+            "overlay",
+            "exec unshare -m sh -c 'mount -t overlay -o lowerdir=$LAB/upper:$LAB/lower o \
+             $LAB/merged; exec sh'",
+            "without upperdir and workdir is read-only",
+        ),
+    ];
+    for (lesson, mistake, advice) in cases {
+        let verdict = check(lesson, &["sh", "-c", mistake]);
+        assert_eq!(verdict.status, 1, "{lesson}: {}{}", verdict.said, verdict.complained);
+        assert!(verdict.hint().contains(advice), "{lesson}: {}", verdict.said);
     }
 }
 

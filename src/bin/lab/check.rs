@@ -50,7 +50,7 @@ fn examine(
     for (check, before) in checks.iter().filter(|(check, _)| check.place != Place::After)
     {
         let seen = match (check.place, &shell) {
-            (Place::Outside, Ok(pid)) => Ok(witness::observe(&check.command, *pid)?),
+            (Place::Outside, Ok(pid)) => witness::observe(&check.command, *pid),
             // Without a shell there is nothing to look at, and asking says why.
             _ => program.ask(&check.command),
         };
@@ -59,8 +59,7 @@ fn examine(
     report.heard("the program ends when its input ends", &program.end())?;
     for (check, before) in checks.iter().filter(|(check, _)| check.place == Place::After)
     {
-        let seen = witness::observe(&check.command, witness::ours())?;
-        report.seen(check, before, Ok(seen))?;
+        report.seen(check, before, witness::observe(&check.command, witness::ours()))?;
     }
     Ok(report)
 }
@@ -68,7 +67,8 @@ fn examine(
 /// Each check with what the host shows now, if the check compares.
 fn with_host(checks: &[Check]) -> Result<Vec<(&Check, String)>> {
     let look = |check: &Check| match check.compares() {
-        true => witness::observe(&check.command, witness::ours()),
+        true => witness::observe(&check.command, witness::ours())
+            .map_err(|silence| Error::input(silence.why)),
         false => Ok(String::new()),
     };
     checks.iter().map(|check| Ok((check, look(check)?))).collect()

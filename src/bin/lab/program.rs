@@ -51,6 +51,13 @@ pub struct Silence {
     pub last_words: Vec<String>,
 }
 
+impl Silence {
+    /// A silence in which the program had no last words.
+    pub fn because(why: String) -> Silence {
+        Silence { why, last_words: Vec::new() }
+    }
+}
+
 /// What can happen while we wait.
 enum Event {
     Output(Vec<u8>),
@@ -128,8 +135,13 @@ impl Program {
         let mark = &self.mark;
         // In two pieces: a shell that echoes what it reads does not write the whole mark.
         let print = |part: &str| format!("printf '\\n%s%s\\n' {mark} {part}");
-        let question =
-            format!("{}; {{ {command}\n}} 2>&1; {}\n", print(&begin), print(&end));
+        // The program may have cleared the environment.
+        let lab = witness::LAB;
+        let question = format!(
+            "{}; {{ LAB={lab}; {command}\n}} 2>&1; {}\n",
+            print(&begin),
+            print(&end)
+        );
         let marks = [begin, end].map(|part| format!("\n{mark}{part}\n"));
         self.heard.clear();
         if let Some(input) = &mut self.input {

@@ -14,7 +14,8 @@
 //! hint = "the shell is in {seen}, and so is the host: ..."
 //!
 //! # For the tests only: with this call left out of the solution, that claim is the first
-//! # that does not hold. `when = "2"` leaves out the second call only (strace(1), inject).
+//! # that does not hold, and its hint is given (or `hint = "..."`, where lab itself has
+//! # something to say). `when = "2"` leaves out the second call only (strace(1), inject).
 //! [[sabotage]]
 //! call = "unshare"
 //! caught_by = "the shell's UTS namespace is not the host's"

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use stage::{Error, Result};
 
+use crate::program::Silence;
+
 /// An empty folder of the check's own, for commands and programs: `$LAB`.
 pub const LAB: &str = "/dev/shm/lab";
 
@@ -19,10 +21,15 @@ pub fn take_position() -> Result<()> {
 }
 
 /// What `command` prints on the host, errors included, trimmed; `pid` is its `$PID`.
-pub fn observe(command: &str, pid: i32) -> Result<String> {
-    let ran = shell_command(command).env("PID", pid.to_string()).output();
-    let output = ran.map_err(|error| Error::io("sh", &error))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
+pub fn observe(command: &str, pid: i32) -> Result<String, Silence> {
+    match shell_command(command).env("PID", pid.to_string()).output() {
+        Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_string()),
+        // A root that is swapped without a mount namespace is swapped for us, too.
+        Err(error) => Err(Silence::because(format!(
+            "no command runs on the host any more ({error}), the program has taken its \
+             files away: it must leave the host's mount namespace before it mounts"
+        ))),
+    }
 }
 
 /// Prepare the host, in the folder `$LAB`.
