@@ -58,11 +58,12 @@ pub fn wait_for_any_child() -> bool {
     }
 }
 
-/// Move to a stand-in for the host: the same names, files and mounts, but copies, so that a
-/// program that goes wrong cannot harm the machine. All of it goes with its last process.
+/// Move to a stand-in for the host: the same names and mounts, but copies, and no queues,
+/// so that a program that goes wrong cannot harm the machine's own. (Files, processes and
+/// the network are the machine's.) All of it goes with its last process.
 ///
-/// As on a usual machine, "/" is shared, wherever we are: a mount that a program forgets to
-/// keep to itself shows up here. /dev/shm is empty and ours.
+/// As on a usual machine, "/" is shared, wherever we are: a mount that a program forgets
+/// to keep to itself shows up here. /dev/shm is empty and ours.
 pub fn enter_stand_in() -> Result<()> {
     let kinds =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;

@@ -1,6 +1,7 @@
 //! Lesson 1, the solution: give a shell a hostname of its own.
 //!
-//! `sudo target/debug/lab check uts -- target/debug/examples/uts-solution` checks it.
+//! Checked by `sudo target/debug/lab check uts --
+//! target/debug/examples/uts-solution`.
 //! Read unshare(2), sethostname(2) and uts_namespaces(7).
 
 use std::os::unix::process::CommandExt;

@@ -1,6 +1,7 @@
 //! Lesson 2, the solution: give a shell queues of its own.
 //!
-//! `sudo target/debug/lab check ipc -- target/debug/examples/ipc-solution` checks it.
+//! Checked by `sudo target/debug/lab check ipc --
+//! target/debug/examples/ipc-solution`.
 //! Read ipc_namespaces(7), msgget(2) and
 //! sysvipc(7).
 

@@ -1,6 +1,7 @@
 //! Lesson 3, the solution: make a shell number 1.
 //!
-//! `sudo target/debug/lab check pid -- target/debug/examples/pid-solution` checks it.
+//! Checked by `sudo target/debug/lab check pid --
+//! target/debug/examples/pid-solution`.
 //! Read pid_namespaces(7), unshare(2) and
 //! wait(2).
 

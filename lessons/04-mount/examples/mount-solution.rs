@@ -1,6 +1,7 @@
 //! Lesson 4, the solution: give a shell a /proc of its own.
 //!
-//! `sudo target/debug/lab check mount -- target/debug/examples/mount-solution` checks it.
+//! Checked by `sudo target/debug/lab check mount --
+//! target/debug/examples/mount-solution`.
 //! Read mount_namespaces(7), mount(2) and
 //! proc(5).
 

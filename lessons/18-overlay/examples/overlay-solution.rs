@@ -1,6 +1,7 @@
 //! Lesson 18, the solution: let a shell write without changing what it writes to.
 //!
-//! `sudo target/debug/lab check overlay -- target/debug/examples/overlay-solution` checks it.
+//! Checked by `sudo target/debug/lab check overlay --
+//! target/debug/examples/overlay-solution`.
 //! Read filesystems/overlayfs.rst in
 //! the kernel's documentation and mount(2).
 

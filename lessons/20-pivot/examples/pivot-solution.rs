@@ -1,6 +1,7 @@
 //! Lesson 20, the solution: give a shell another root, with no way back.
 //!
-//! `sudo target/debug/lab check pivot -- target/debug/examples/pivot-solution` checks it.
+//! Checked by `sudo target/debug/lab check pivot --
+//! target/debug/examples/pivot-solution`.
 //! Read pivot_root(2), especially its
 //! notes on pivot_root(".", "."), and mount(2).
 

@@ -1,8 +1,8 @@
 //! Does a program do what the lesson asks for?
 //!
 //! The program is a black box, in any language. Its shell is asked from inside, the kernel
-//! is asked from outside at the same time, and the host again when all is over. The host is
-//! a stand-in (sys.rs): a program that goes wrong does it no lasting harm.
+//! is asked from outside at the same time, and the host again when all is over. That host
+//! is a stand-in (sys.rs): a program that goes wrong does the machine no lasting harm.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -31,24 +31,34 @@ pub fn check(lesson: &Lesson, argv: Vec<OsString>, patience: Duration) -> Result
     Ok(report.hint.is_none())
 }
 
-fn examine(
-    questions: &Questions,
-    argv: &[OsString],
-    patience: Duration,
-) -> Result<Report> {
+fn examine(questions: &Questions, argv: &[OsString], patience: Duration) -> Result<Report> {
     let here = std::env::current_dir().map_err(|error| Error::io("getcwd", &error))?;
     sys::become_subreaper()?;
     sys::enter_stand_in()?;
     witness::take_position()?;
     witness::prepare(questions.setup.as_deref().unwrap_or_default())?;
     let checks = with_host(&questions.check)?;
+    let (later, sooner): (Vec<_>, Vec<_>) =
+        checks.into_iter().partition(|(check, _)| check.place == Place::After);
 
     let mut report = Report::default();
-    let mut program = Program::start(argv, &here, patience)?;
+    let program = Program::start(argv, &here, patience)?;
+    interview(program, &sooner, &mut report)?;
+    for (check, before) in &later {
+        report.seen(check, before, witness::observe(&check.command, witness::ours()))?;
+    }
+    Ok(report)
+}
+
+/// What is asked while the program runs, from its start to its end.
+fn interview(
+    mut program: Program,
+    checks: &[(&Check, String)],
+    report: &mut Report,
+) -> Result<()> {
     let shell = program.greet();
     report.heard("a shell answers on standard input", &shell)?;
-    for (check, before) in checks.iter().filter(|(check, _)| check.place != Place::After)
-    {
+    for (check, before) in checks {
         let seen = match (check.place, &shell) {
             (Place::Outside, Ok(pid)) => witness::observe(&check.command, *pid),
             // Without a shell there is nothing to look at, and asking says why.
@@ -56,12 +66,7 @@ fn examine(
         };
         report.seen(check, before, seen)?;
     }
-    report.heard("the program ends when its input ends", &program.end())?;
-    for (check, before) in checks.iter().filter(|(check, _)| check.place == Place::After)
-    {
-        report.seen(check, before, witness::observe(&check.command, witness::ours()))?;
-    }
-    Ok(report)
+    report.heard("the program ends when its input ends", &program.end())
 }
 
 /// Each check with what the host shows now, if the check compares.

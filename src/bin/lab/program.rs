@@ -1,16 +1,16 @@
 //! How do we talk to a program that we did not write?
 //!
-//! Through the shell that it starts: we type a question, and the answer stands between two
-//! marks that nobody else can know. It may say what it likes besides, never answer, write
-//! without end, end at once or leave processes behind: everything is waited for with a
-//! deadline, and in the end nothing of it is left.
+//! Through the shell that it starts: we type a question, and the answer stands between
+//! two marks that nobody else can know. It may say what it likes besides, never answer,
+//! write without end, end at once or leave processes behind: everything is waited for with
+//! a deadline, and in the end nothing of it is left.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,45 +69,29 @@ enum Event {
 
 impl Program {
     /// Start `argv` in `folder` with a pipe to its standard input and two from its outputs.
-    pub fn start(
-        argv: &[OsString],
-        folder: &Path,
-        patience: Duration,
-    ) -> Result<Program> {
-        let (name, args) =
-            argv.split_first().ok_or_else(|| Error::input("no program to check"))?;
-        let mut command = Command::new(name);
-        command.args(args).current_dir(folder).env("LAB", witness::LAB);
-        // The last words of a program that panics are its reason, not where it stood.
-        command.env("RUST_BACKTRACE", "0");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = sys::end_with_us(&mut command).spawn().map_err(|error| {
-            Error::io(name.display(), &error)
-                .hint("after `--` stands a program to start, as in `-- ./my-program`")
-        })?;
+    pub fn start(argv: &[OsString], folder: &Path, patience: Duration) -> Result<Program> {
+        let mut child = spawn(argv, folder)?;
         // What nobody takes out is not read in, either: a flood waits in the pipe.
         let (tell, events) = sync_channel(16);
         let input = child.stdin.take();
         listen(child.stdout.take(), Event::Output, tell.clone());
         listen(child.stderr.take(), Event::Words, tell.clone());
         thread::spawn(move || {
-            let how =
-                child.wait().map_or_else(|error| error.to_string(), |s| s.to_string());
+            let how = child.wait();
+            let how = how.map_or_else(|error| error.to_string(), |how| how.to_string());
             tell.send(Event::Ended(how)).ok();
         });
-        let (heard, words, ended, silence) = (Vec::new(), Vec::new(), None, None);
-        let (mark, asked, open_pipes) = (random_mark()?, 0, 2);
         Ok(Program {
             input,
             events,
             patience,
-            mark,
-            asked,
-            heard,
-            words,
-            open_pipes,
-            ended,
-            silence,
+            mark: random_mark()?,
+            asked: 0,
+            heard: Vec::new(),
+            words: Vec::new(),
+            open_pipes: 2,
+            ended: None,
+            silence: None,
         })
     }
 
@@ -246,6 +230,20 @@ impl Drop for Program {
             }
         }
     }
+}
+
+fn spawn(argv: &[OsString], folder: &Path) -> Result<Child> {
+    let (name, args) =
+        argv.split_first().ok_or_else(|| Error::input("no program to check"))?;
+    let mut command = Command::new(name);
+    command.args(args).current_dir(folder).env("LAB", witness::LAB);
+    // The last words of a program that panics are its reason, not where it stood.
+    command.env("RUST_BACKTRACE", "0");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    sys::end_with_us(&mut command).spawn().map_err(|error| {
+        Error::io(name.display(), &error)
+            .hint("after `--` stands a program to start, as in `-- ./my-program`")
+    })
 }
 
 /// Pass on what arrives on `pipe`, until its end.
