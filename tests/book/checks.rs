@@ -1,8 +1,8 @@
 //! Can every check fail?
 //!
-//! `lab check` takes the solution, and refuses the exercise as handed out, a plain shell, and
-//! the solution with any of the needed calls left out, each time with the right hint. The
-//! calls and the claims that notice are the `[[sabotage]]` entries of each check.toml.
+//! `lab check` takes the solution, and refuses the exercise as handed out, a plain shell,
+//! and the solution with any of the needed calls left out, each time with the right hint.
+//! The calls and the claims that notice are the `[[sabotage]]` entries of each check.toml.
 //! With `--nocapture` the table of all cases is shown.
 
 use std::process::{Command, Output};

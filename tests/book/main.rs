@@ -11,4 +11,8 @@
 )]
 
 mod checks;
+mod house;
+mod narration;
+mod pages;
+mod quotes;
 mod support;

@@ -1,8 +1,10 @@
 //! Lesson 1, the exercise: give a shell a hostname of its own.
 //!
-//! Fill in the two functions, with nix and nothing else, then run
-//! `sudo target/debug/lab check uts`. Read unshare(2), sethostname(2) and
-//! uts_namespaces(7); https://docs.rs/nix has the Rust names.
+//! Fill in the two functions, with nix and nothing else. Read unshare(2),
+//! sethostname(2) and uts_namespaces(7); https://docs.rs/nix has the Rust names.
+//! Then run
+//!
+//!     sudo target/debug/lab check uts
 
 #![allow(clippy::todo, unused_imports, reason = "the exercise is yours to finish")]
 

@@ -1,8 +1,9 @@
 //! Lesson 1, the solution: give a shell a hostname of its own.
 //!
-//! Checked by `sudo target/debug/lab check uts --
-//! target/debug/examples/uts-solution`.
 //! Read unshare(2), sethostname(2) and uts_namespaces(7).
+//! It is checked by
+//!
+//!     sudo target/debug/lab check uts -- target/debug/examples/uts-solution
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

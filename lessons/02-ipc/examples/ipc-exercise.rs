@@ -1,8 +1,10 @@
 //! Lesson 2, the exercise: give a shell queues of its own.
 //!
-//! Fill in the two functions, with nix and nothing else, then run
-//! `sudo target/debug/lab check ipc`. Read ipc_namespaces(7), msgget(2) and
-//! sysvipc(7); https://docs.rs/nix has the Rust names.
+//! Fill in the two functions, with nix and libc. Read ipc_namespaces(7),
+//! msgget(2) and sysvipc(7); https://docs.rs/nix has the Rust names.
+//! Then run
+//!
+//!     sudo target/debug/lab check ipc
 
 #![allow(
     clippy::todo,

@@ -1,9 +1,9 @@
 //! Lesson 2, the solution: give a shell queues of its own.
 //!
-//! Checked by `sudo target/debug/lab check ipc --
-//! target/debug/examples/ipc-solution`.
-//! Read ipc_namespaces(7), msgget(2) and
-//! sysvipc(7).
+//! Read ipc_namespaces(7), msgget(2) and sysvipc(7).
+//! It is checked by
+//!
+//!     sudo target/debug/lab check ipc -- target/debug/examples/ipc-solution
 
 #![allow(unsafe_code, reason = "nix has no wrapper for msgget(2)")]
 

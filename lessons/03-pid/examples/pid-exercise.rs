@@ -1,8 +1,10 @@
 //! Lesson 3, the exercise: make a shell number 1.
 //!
-//! Fill in the two functions, with nix and nothing else, then run
-//! `sudo target/debug/lab check pid`. Read pid_namespaces(7), unshare(2) and
-//! wait(2); https://docs.rs/nix has the Rust names.
+//! Fill in the two functions, with nix and nothing else. Read pid_namespaces(7),
+//! unshare(2) and wait(2); https://docs.rs/nix has the Rust names.
+//! Then run
+//!
+//!     sudo target/debug/lab check pid
 
 #![allow(
     clippy::todo,

@@ -1,9 +1,9 @@
 //! Lesson 3, the solution: make a shell number 1.
 //!
-//! Checked by `sudo target/debug/lab check pid --
-//! target/debug/examples/pid-solution`.
-//! Read pid_namespaces(7), unshare(2) and
-//! wait(2).
+//! Read pid_namespaces(7), unshare(2) and wait(2).
+//! It is checked by
+//!
+//!     sudo target/debug/lab check pid -- target/debug/examples/pid-solution
 
 use std::io;
 use std::process::{Command, ExitStatus};

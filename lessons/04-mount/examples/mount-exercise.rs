@@ -1,8 +1,10 @@
 //! Lesson 4, the exercise: give a shell a /proc of its own.
 //!
-//! Fill in the three functions, with nix and nothing else, then run
-//! `sudo target/debug/lab check mount`. Read mount_namespaces(7), mount(2) and
-//! proc(5); https://docs.rs/nix has the Rust names.
+//! Fill in the three functions, with nix and nothing else. Read mount_namespaces(7),
+//! mount(2) and proc(5); https://docs.rs/nix has the Rust names.
+//! Then run
+//!
+//!     sudo target/debug/lab check mount
 
 #![allow(
     clippy::todo,

@@ -1,9 +1,9 @@
 //! Lesson 4, the solution: give a shell a /proc of its own.
 //!
-//! Checked by `sudo target/debug/lab check mount --
-//! target/debug/examples/mount-solution`.
-//! Read mount_namespaces(7), mount(2) and
-//! proc(5).
+//! Read mount_namespaces(7), mount(2) and proc(5).
+//! It is checked by
+//!
+//!     sudo target/debug/lab check mount -- target/debug/examples/mount-solution
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

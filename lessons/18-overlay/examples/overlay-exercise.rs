@@ -1,8 +1,10 @@
 //! Lesson 18, the exercise: let a shell write without changing what it writes to.
 //!
-//! Fill in the two functions, with nix and nothing else, then run
-//! `sudo target/debug/lab check overlay`. Read filesystems/overlayfs.rst in
-//! the kernel's documentation and mount(2); https://docs.rs/nix has the Rust names.
+//! Fill in the two functions, with nix and nothing else. Read filesystems/overlayfs.rst
+//! in the kernel's documentation and mount(2); https://docs.rs/nix has the Rust names.
+//! Then run
+//!
+//!     sudo target/debug/lab check overlay
 
 #![allow(
     clippy::todo,

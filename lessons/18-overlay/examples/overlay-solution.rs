@@ -1,9 +1,9 @@
 //! Lesson 18, the solution: let a shell write without changing what it writes to.
 //!
-//! Checked by `sudo target/debug/lab check overlay --
-//! target/debug/examples/overlay-solution`.
-//! Read filesystems/overlayfs.rst in
-//! the kernel's documentation and mount(2).
+//! Read filesystems/overlayfs.rst in the kernel's documentation and mount(2).
+//! It is checked by
+//!
+//!     sudo target/debug/lab check overlay -- target/debug/examples/overlay-solution
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MsFlags, mount};
+use nix::errno::Errno;
+use nix::mount::MsFlags;
 use stage::{Error, Ledger, Result, Stage};
 
 pub mod attribute;
@@ -68,8 +69,29 @@ pub fn stack_with(
         format!("mount(\"overlay\", {merged:?}, \"overlay\", MS_NODEV, {options:?})");
     let kind = Some("overlay");
     stage.ask(call, || {
-        mount(kind, merged, kind, MsFlags::MS_NODEV, Some(options.as_str()))
+        nix::mount::mount(kind, merged, kind, MsFlags::MS_NODEV, Some(options.as_str()))
     })
+}
+
+/// The same on any file system: where that of the upper layer cannot carry one (the kernel
+/// answers EINVAL, as for vfat or NFS), a tmpfs is mounted over the folder `room` that holds
+/// upper and work. Returns whether that was needed: writes then live in memory.
+pub fn stack_anywhere(
+    stage: &Stage,
+    layers: &Layers,
+    merged: &Path,
+    room: &Path,
+) -> Result<bool> {
+    match stack(stage, layers, merged) {
+        Err(error) if error.errno() == Some(Errno::EINVAL) => {}
+        other => return other.map(|()| false),
+    }
+    mount::tmpfs(stage, room)?;
+    for folder in [&layers.upper, &layers.work] {
+        std::fs::create_dir(folder)
+            .map_err(|error| Error::io(folder.display(), &error))?;
+    }
+    stack(stage, layers, merged).map(|()| true)
 }
 
 /// Options are split at commas and lower layers at colons, unless a backslash is before.

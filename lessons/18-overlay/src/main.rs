@@ -31,16 +31,16 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let (question, act): (&str, &dyn Fn(&Stage) -> Result<Verdict>) = match &args {
-        Args { page_cache: true, .. } => {
-            ("do two containers keep one file in memory twice?", &page_cache::play)
-        }
-        Args { copy_up: true, .. } => {
-            ("what does the first write to a big file cost?", &copy_up::play)
-        }
-        _ => ("where do a container's writes go?", &|stage| play(stage, &args)),
+    let lesson = |question, act: &dyn Fn(&Stage) -> Result<Verdict>| {
+        stage::lesson("overlay", question, &args.flags, act)
     };
-    stage::lesson("overlay", question, &args.flags, act)
+    if args.page_cache {
+        lesson("do two containers keep one file in memory twice?", &page_cache::play)
+    } else if args.copy_up {
+        lesson("what does the first write to a big file cost?", &copy_up::play)
+    } else {
+        lesson("where do a container's writes go?", &|stage| play(stage, &args))
+    }
 }
 
 fn play(stage: &Stage, args: &Args) -> Result<Verdict> {

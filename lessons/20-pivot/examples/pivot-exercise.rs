@@ -1,8 +1,11 @@
 //! Lesson 20, the exercise: give a shell another root, with no way back.
 //!
-//! Fill in the three functions, with nix and nothing else, then run
-//! `sudo target/debug/lab check pivot`. Read pivot_root(2), especially its
-//! notes on pivot_root(".", "."), and mount(2); https://docs.rs/nix has the Rust names.
+//! Fill in the three functions, with nix and nothing else. Read pivot_root(2),
+//! especially its notes on pivot_root(".", "."), and mount(2); https://docs.rs/nix has
+//! the Rust names.
+//! Then run
+//!
+//!     sudo target/debug/lab check pivot
 
 #![allow(
     clippy::todo,

@@ -1,9 +1,9 @@
 //! Lesson 20, the solution: give a shell another root, with no way back.
 //!
-//! Checked by `sudo target/debug/lab check pivot --
-//! target/debug/examples/pivot-solution`.
-//! Read pivot_root(2), especially its
-//! notes on pivot_root(".", "."), and mount(2).
+//! Read pivot_root(2), especially its notes on pivot_root(".", "."), and mount(2).
+//! It is checked by
+//!
+//!     sudo target/debug/lab check pivot -- target/debug/examples/pivot-solution
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

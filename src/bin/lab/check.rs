@@ -31,7 +31,11 @@ pub fn check(lesson: &Lesson, argv: Vec<OsString>, patience: Duration) -> Result
     Ok(report.hint.is_none())
 }
 
-fn examine(questions: &Questions, argv: &[OsString], patience: Duration) -> Result<Report> {
+fn examine(
+    questions: &Questions,
+    argv: &[OsString],
+    patience: Duration,
+) -> Result<Report> {
     let here = std::env::current_dir().map_err(|error| Error::io("getcwd", &error))?;
     sys::become_subreaper()?;
     sys::enter_stand_in()?;

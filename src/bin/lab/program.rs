@@ -69,7 +69,11 @@ enum Event {
 
 impl Program {
     /// Start `argv` in `folder` with a pipe to its standard input and two from its outputs.
-    pub fn start(argv: &[OsString], folder: &Path, patience: Duration) -> Result<Program> {
+    pub fn start(
+        argv: &[OsString],
+        folder: &Path,
+        patience: Duration,
+    ) -> Result<Program> {
         let mut child = spawn(argv, folder)?;
         // What nobody takes out is not read in, either: a flood waits in the pipe.
         let (tell, events) = sync_channel(16);
@@ -192,8 +196,8 @@ impl Program {
         match self.ended {
             Some(_) if self.open_pipes == 0 => Ok(()),
             _ => Err(self.fall_silent(format!(
-                "the program still runs {} s after its input was closed: wait for the shell, \
-                 then exit",
+                "the program still runs {} s after its input was closed: wait for the \
+                 shell, then exit",
                 self.patience.as_secs()
             ))),
         }
