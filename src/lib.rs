@@ -12,6 +12,7 @@
 //! | `store.rs` | where do images live, and who may take them away? |
 //! | `import.rs` | how does a tarball become a root file system? |
 //! | `clean.rs` | what is left on this machine that carries our name? |
+//! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs` | what does the engine ask the kernel for that no lesson teaches? |
 
 pub mod clean;
@@ -20,5 +21,6 @@ pub mod describe;
 pub mod import;
 pub mod run;
 pub mod spec;
+pub mod stand_in;
 pub mod store;
-mod sys;
+pub mod sys;

@@ -90,7 +90,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
 
     let stage = Stage::of_engine(options.explain)?;
     if !options.interactive {
-        sys::without_input().map_err(|error| Error::io("/dev/null", &error))?;
+        sys::without_input()?;
     }
     let status = contain(&stage, &spec).and_then(|mut first| first.wait());
     let keep = !options.remove && !request.is_host() && status.is_ok();

@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 
-use crate::sys;
+use crate::sys::files;
 
 mod name;
 
@@ -152,7 +152,7 @@ impl Store {
     /// Put the image on the list. One that had the name is rubbish when nobody holds it.
     pub(crate) fn keep(&self, mut draft: Draft, name: &Name, size: u64) -> Result<Image> {
         // Once for the whole image: the list must not reach the disk before its files do.
-        let synced = sys::sync_file_system(&draft.held);
+        let synced = files::sync_file_system(&draft.held);
         synced.map_err(|error| Error::io(draft.folder.display(), &error))?;
         let store_lock = self.lock(File::lock)?;
         let mut list = self.read()?;

@@ -1,163 +1,67 @@
 //! What does the engine ask the kernel for that no lesson teaches?
 //!
-//! Plumbing: the one file of the engine that may call the kernel by itself. Names are
-//! looked up relative to an open folder, and never through a symbolic link, so that what
-//! an image says can't lead out of it (openat2(2), RESOLVE_BENEATH).
+//! Processes here, files in `sys/files.rs`: nothing else in `src/` calls the kernel without
+//! a lesson in between. None of it makes a container what it is.
 
-use std::ffi::{CString, OsStr};
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::signal::Signal;
+use nix::sys::wait::wait;
+use nix::unistd::{Pid, Uid, User, dup2_stdin, geteuid};
+use stage::{Error, Result};
 
-/// Open the folder `path` below `folder`.
-pub fn open_folder(folder: &impl AsFd, path: &OsStr) -> io::Result<OwnedFd> {
-    below(folder, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
+pub mod files;
+
+/// Whether we are root.
+pub fn is_root() -> bool {
+    geteuid().is_root()
 }
 
-/// Make the file `name` in `folder`, for writing. It must not be there yet.
-pub fn make_file(folder: &impl AsFd, name: &OsStr) -> io::Result<File> {
-    let fresh = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-    below(folder, name, fresh, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
+/// The home folder of user `uid`, if the machine knows that user.
+pub fn home_of(uid: u32) -> Option<PathBuf> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.dir)
 }
 
-fn below(
-    folder: &impl AsFd,
-    path: &OsStr,
-    flags: OFlag,
-    mode: Mode,
-) -> io::Result<OwnedFd> {
-    let inside = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(inside);
-    Ok(openat2(folder, path, how)?)
+/// From here on, orphans among our descendants become our children, not PID 1's.
+pub fn become_subreaper() -> Result<()> {
+    set_child_subreaper(true)
+        .map_err(|errno| Error::call("prctl(PR_SET_CHILD_SUBREAPER)", errno))
 }
 
-/// Make the folder `name` in `folder`.
-pub fn make_folder(folder: &impl AsFd, name: &OsStr) -> io::Result<()> {
-    Ok(stat::mkdirat(folder, name, Mode::from_bits_truncate(0o755))?)
+/// Let the process that `command` starts end when we end, however we end.
+#[allow(unsafe_code, reason = "code between fork and exec must not touch locks")]
+pub fn end_with_us(command: &mut Command) -> &mut Command {
+    // SAFETY: prctl(2) is a plain system call, it takes no lock and no memory.
+    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) }
 }
 
-/// Make the symbolic link `name` in `folder`; what it points to is only text.
-pub fn make_symlink(folder: &impl AsFd, name: &OsStr, target: &OsStr) -> io::Result<()> {
-    Ok(unistd::symlinkat(target, folder, name)?)
-}
-
-/// Give the file `old` another name; a symbolic link is not followed.
-pub fn make_link(
-    (old_folder, old): (&impl AsFd, &OsStr),
-    (folder, name): (&impl AsFd, &OsStr),
-) -> io::Result<()> {
-    Ok(unistd::linkat(old_folder, old, folder, name, AtFlags::empty())?)
-}
-
-/// A special file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Node {
-    /// A named pipe.
-    Fifo,
-    /// A character device, by major and minor number.
-    Character(u32, u32),
-    /// A block device, by major and minor number.
-    Block(u32, u32),
-}
-
-/// Make the special file `name` in `folder`.
-pub fn make_node(folder: &impl AsFd, name: &OsStr, node: Node) -> io::Result<()> {
-    let (kind, device) = match node {
-        Node::Fifo => (SFlag::S_IFIFO, 0),
-        Node::Character(major, minor) => (SFlag::S_IFCHR, makedev(major, minor)),
-        Node::Block(major, minor) => (SFlag::S_IFBLK, makedev(major, minor)),
-    };
-    Ok(stat::mknodat(folder, name, kind, Mode::S_IRUSR | Mode::S_IWUSR, device)?)
-}
-
-fn makedev(major: u32, minor: u32) -> u64 {
-    stat::makedev(major.into(), minor.into())
-}
-
-/// Remove `name` from `folder`, whatever it is. A folder must be empty.
-pub fn remove(folder: &impl AsFd, name: &OsStr) -> io::Result<()> {
-    match unistd::unlinkat(folder, name, UnlinkatFlags::NoRemoveDir) {
-        Err(Errno::EISDIR) => {
-            Ok(unistd::unlinkat(folder, name, UnlinkatFlags::RemoveDir)?)
-        }
-        removed => Ok(removed?),
+/// End process `pid` at once. One that has ended meanwhile is not an error.
+pub fn kill(pid: i32) -> Result<()> {
+    match nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(Error::call(format!("kill({pid}, SIGKILL)"), errno)),
     }
 }
 
-/// Give `name` in `folder` to `owner` and `group`; of a symbolic link, the link itself.
-pub fn set_owner(
-    folder: &impl AsFd,
-    name: &OsStr,
-    owner: u32,
-    group: u32,
-) -> io::Result<()> {
-    let (owner, group) = (Some(Uid::from_raw(owner)), Some(Gid::from_raw(group)));
-    Ok(unistd::fchownat(folder, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)?)
-}
-
-/// Set the permissions of the special file `name` in `folder`.
-pub fn set_mode(folder: &impl AsFd, name: &OsStr, mode: u32) -> io::Result<()> {
-    let mode = Mode::from_bits_truncate(mode);
-    // The kernel cannot do this to a link: the caller has just made a special file.
-    Ok(fchmodat(folder, name, mode, FchmodatFlags::FollowSymlink)?)
-}
-
-/// Set when `name` in `folder` was modified, in seconds and nanoseconds since 1970.
-pub fn set_modified(
-    folder: &impl AsFd,
-    name: &OsStr,
-    (seconds, nanoseconds): (i64, u32),
-) -> io::Result<()> {
-    let time = TimeSpec::new(seconds, nanoseconds.into());
-    let itself = UtimensatFlags::NoFollowSymlink;
-    Ok(stat::utimensat(folder, name, &TimeSpec::UTIME_OMIT, &time, itself)?)
-}
-
-/// Set when the open `file` was modified.
-pub fn set_open_modified(
-    file: &impl AsFd,
-    (seconds, nanoseconds): (i64, u32),
-) -> io::Result<()> {
-    let time = TimeSpec::new(seconds, nanoseconds.into());
-    Ok(stat::futimens(file, &TimeSpec::UTIME_OMIT, &time)?)
-}
-
-/// Set an extended attribute of the open `file` (xattr(7)).
-pub fn set_xattr(file: &impl AsFd, name: &OsStr, value: &[u8]) -> io::Result<()> {
-    let name = CString::new(name.as_bytes())?;
-    let file = file.as_fd().as_raw_fd();
-    let value_start = value.as_ptr().cast();
-    #[allow(unsafe_code, reason = "nix has no fsetxattr")]
-    // SAFETY: the name ends in a zero, the value is as long as said, and both live on.
-    let set =
-        unsafe { libc::fsetxattr(file, name.as_ptr(), value_start, value.len(), 0) };
-    Ok(Errno::result(set).map(drop)?)
-}
-
-/// Write to the disk all that the file system of `file` has not written yet.
-pub fn sync_file_system(file: &impl AsFd) -> io::Result<()> {
-    Ok(unistd::syncfs(file)?)
-}
-
-/// Did a lookup end at a symbolic link?
-pub fn is_symlink_met(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::ELOOP as i32)
-}
-
-/// Can this file system, or this user, not have what was asked for at all?
-pub fn is_not_for_us(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-    [Errno::EPERM, Errno::EOPNOTSUPP].iter().any(|&errno| code == Some(errno as i32))
+/// Wait until one of our children ends. False if there is none to wait for.
+pub fn wait_for_any_child() -> bool {
+    loop {
+        match wait() {
+            Ok(_) => return true,
+            Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 /// From here on, standard input is empty: what a container gets that nobody talks to.
-pub fn without_input() -> io::Result<()> {
-    Ok(unistd::dup2_stdin(File::open("/dev/null")?)?)
+pub fn without_input() -> Result<()> {
+    let empty =
+        File::open("/dev/null").map_err(|error| Error::io("/dev/null", &error))?;
+    dup2_stdin(empty).map_err(|errno| Error::call("dup2(/dev/null, 0)", errno))
 }

@@ -14,7 +14,7 @@ use tar::{EntryType, GnuSparseHeader, Header};
 
 use super::pax::{self, Extent, Records};
 use crate::store::shown;
-use crate::sys::Node;
+use crate::sys::files::Node;
 
 const BLOCK: usize = 512;
 /// What names, attributes and lists of extents of one member may take: the kernel has no

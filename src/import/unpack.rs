@@ -20,7 +20,7 @@ use stage::{Error, Result};
 
 use super::tarball::{Contents, Kind, Member, Tarball, Traits};
 use crate::store::shown;
-use crate::sys;
+use crate::sys::files;
 
 /// Folders within folders, at most: to remove a tree takes a descriptor for each level.
 const DEEPEST: usize = 256;
@@ -96,7 +96,7 @@ impl Tree {
             Kind::Symlink(target) => {
                 let target = OsStr::from_bytes(&target);
                 let made = anew(&self.near.1, name, |folder| {
-                    sys::make_symlink(folder, name, target)
+                    files::make_symlink(folder, name, target)
                 });
                 made.and_then(|()| self.dress_link(name, &traits)).map_err(refused)?;
             }
@@ -122,18 +122,18 @@ impl Tree {
     fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
         match path {
             [] => self.top.try_clone(),
-            _ => sys::open_folder(&self.top, OsStr::from_bytes(path)),
+            _ => files::open_folder(&self.top, OsStr::from_bytes(path)),
         }
     }
 
     fn make_all(&self, path: &[u8]) -> io::Result<OwnedFd> {
         let mut folder = self.top.try_clone()?;
         for name in path.split(|&byte| byte == b'/').map(OsStr::from_bytes) {
-            match sys::make_folder(&folder, name) {
+            match files::make_folder(&folder, name) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 made => made?,
             }
-            folder = sys::open_folder(&folder, name)?;
+            folder = files::open_folder(&folder, name)?;
         }
         Ok(folder)
     }
@@ -144,13 +144,13 @@ impl Tree {
         if place.name.is_empty() {
             return Ok(());
         }
-        match sys::make_folder(near, name) {
+        match files::make_folder(near, name) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if sys::open_folder(near, name).is_ok() {
+                if files::open_folder(near, name).is_ok() {
                     return Ok(());
                 }
-                sys::remove(near, name)?;
-                sys::make_folder(near, name)
+                files::remove(near, name)?;
+                files::make_folder(near, name)
             }
             made => made,
         }
@@ -165,7 +165,7 @@ impl Tree {
         archive: &mut Tarball<impl BufRead>,
     ) -> Result<()> {
         let refused = |error: io::Error| refusal(path, &error);
-        let file = anew(&self.near.1, name, |folder| sys::make_file(folder, name));
+        let file = anew(&self.near.1, name, |folder| files::make_file(folder, name));
         let file = file.map_err(refused)?;
         let mut written = 0;
         archive.contents(contents, |offset, bytes| {
@@ -192,7 +192,7 @@ impl Tree {
         };
         let folder = self.open(&target.folder).map_err(refused)?;
         let old = (&folder, OsStr::from_bytes(&target.name));
-        let link = |folder: &OwnedFd| sys::make_link(old, (folder, name));
+        let link = |folder: &OwnedFd| files::make_link(old, (folder, name));
         anew(&self.near.1, name, link).map_err(refused)
     }
 
@@ -200,26 +200,26 @@ impl Tree {
         &mut self,
         name: &OsStr,
         path: &[u8],
-        node: sys::Node,
+        node: files::Node,
         traits: &Traits,
     ) -> io::Result<()> {
         // A device node does no harm here: images are mounted without devices (nodev).
         let near = &self.near.1;
-        match anew(near, name, |folder| sys::make_node(folder, name, node)) {
-            Err(error) if sys::is_not_for_us(&error) => {
+        match anew(near, name, |folder| files::make_node(folder, name, node)) {
+            Err(error) if files::is_not_for_us(&error) => {
                 self.leave_out("device nodes", shown(path));
                 return Ok(());
             }
             made => made?,
         }
-        sys::set_owner(near, name, traits.owner, traits.group)?;
-        sys::set_mode(near, name, traits.mode)?;
-        sys::set_modified(near, name, traits.modified)
+        files::set_owner(near, name, traits.owner, traits.group)?;
+        files::set_mode(near, name, traits.mode)?;
+        files::set_modified(near, name, traits.modified)
     }
 
     fn dress_link(&self, name: &OsStr, traits: &Traits) -> io::Result<()> {
-        sys::set_owner(&self.near.1, name, traits.owner, traits.group)?;
-        sys::set_modified(&self.near.1, name, traits.modified)
+        files::set_owner(&self.near.1, name, traits.owner, traits.group)?;
+        files::set_modified(&self.near.1, name, traits.modified)
     }
 
     /// Owner first: to change it takes setuid and capabilities away (chown(2)).
@@ -233,7 +233,7 @@ impl Tree {
         for (xattr, value) in &traits.xattrs {
             self.xattr(file, path, xattr, value)?;
         }
-        sys::set_open_modified(file, traits.modified)
+        files::set_open_modified(file, traits.modified)
     }
 
     fn xattr(
@@ -248,8 +248,8 @@ impl Tree {
         let to_overlay = [&b"trusted.overlay."[..], b"user.overlay."]
             .iter()
             .any(|at| name.starts_with(at));
-        let set = if to_overlay { Ok(()) } else { sys::set_xattr(file, xattr, value) };
-        let refused = set.as_ref().is_err_and(sys::is_not_for_us);
+        let set = if to_overlay { Ok(()) } else { files::set_xattr(file, xattr, value) };
+        let refused = set.as_ref().is_err_and(files::is_not_for_us);
         if to_overlay || refused {
             let example = format!("{} of {}", shown(name), shown(path));
             self.leave_out("extended attributes", example);
@@ -317,7 +317,7 @@ fn anew<T>(
 ) -> io::Result<T> {
     match make(folder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            sys::remove(&folder.as_fd(), name)?;
+            files::remove(&folder.as_fd(), name)?;
             make(folder)
         }
         made => made,
@@ -330,13 +330,13 @@ fn is_hole(bytes: &[u8]) -> bool {
 
 fn is_no_folder(error: &io::Error) -> bool {
     let gone = [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind());
-    gone || sys::is_symlink_met(error)
+    gone || files::is_symlink_met(error)
 }
 
 /// The kernel refused something about the member `path`.
 fn refusal(path: &[u8], error: &io::Error) -> Error {
     match error.kind() {
-        _ if sys::is_symlink_met(error) => {
+        _ if files::is_symlink_met(error) => {
             wrong(path, "the way there leads through a symbolic link")
         }
         ErrorKind::NotADirectory => wrong(path, "the way there leads through a file"),
