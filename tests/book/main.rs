@@ -10,4 +10,6 @@
     reason = "a test says what must be there in the shortest way"
 )]
 
+mod lessons;
 mod support;
+mod terminal;
