@@ -15,7 +15,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, Signal, kill, killpg, raise, signal};
 use nix::sys::signalfd::siginfo;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, dup2_stdout, fork, getpgid, getpgrp, pipe2};
+use nix::unistd::{ForkResult, Pid, fork, getpgid, getpgrp, pipe2};
 
 use crate::terminal::Terminal;
 use crate::wire::Message;
@@ -48,10 +48,6 @@ impl Cue {
         reason = "nix marks every change of a signal's action as unsafe"
     )]
     pub fn exec(&self, stage: &Stage, program: &Program) -> Result<u8> {
-        if stage.speaks_json() {
-            dup2_stdout(io::stderr())
-                .map_err(|errno| Error::call("dup2(2, 1)", errno))?;
-        }
         // SAFETY: no handler runs, the default action takes the place of "ignore", which
         // the Rust runtime has set and which COMMAND would inherit.
         unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }

@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::unistd::execve;
+use nix::unistd::{dup2_stdout, execve};
 
 use crate::{Command, Error, Result, Stage};
 
@@ -59,6 +59,11 @@ impl Program {
         if self.is_default && io::stdin().is_terminal() {
             stage.note("a shell in the container: look around, then `exit`");
             stage.gap();
+        }
+        if stage.speaks_json() {
+            // COMMAND's output must not mix with events.
+            dup2_stdout(io::stderr())
+                .map_err(|errno| Error::call("dup2(2, 1)", errno))?;
         }
         let path = c_string(path.as_os_str())?;
         let argv = self

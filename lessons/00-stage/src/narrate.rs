@@ -232,7 +232,7 @@ impl Stage {
         }
     }
 
-    /// COMMAND's output must not mix with events.
+    /// Whether standard output carries events, one a line.
     pub(crate) fn speaks_json(&self) -> bool {
         self.voice == Voice::Json
     }
