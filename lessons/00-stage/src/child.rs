@@ -52,6 +52,8 @@ impl Cue {
         // the Rust runtime has set and which COMMAND would inherit.
         unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }
             .map_err(|errno| Error::call("rt_sigaction(SIGPIPE)", errno))?;
+        // Blocked signals stay blocked across execve(2), too.
+        stage.signals.release()?;
         match program.exec(stage)? {}
     }
 

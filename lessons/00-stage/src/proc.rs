@@ -34,13 +34,14 @@ pub fn handles(pid: Pid, signal: Signal) -> bool {
     bits.is_some_and(|bits| bits & (1 << (signal as i32 - 1)) != 0)
 }
 
-/// The value of line `name` in /proc/`process`/status; `process` is a PID or `self`.
+/// The value of line `name` in /proc/`process`/status, its fields a space apart; `process`
+/// is a PID or `self`.
 pub fn status_line(process: &str, name: &str) -> Result<String> {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let value = line.ok_or_else(|| Error::input(format!("{path} has no line {name}")))?;
-    Ok(value.trim().to_string())
+    Ok(value.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn link(path: &str) -> Result<String> {

@@ -1,0 +1,121 @@
+//! What does a container find mounted, and how does it get there?
+//!
+//! A list, worked through from top to bottom, in the words of fstab(5) and of the OCI
+//! runtime specification (config.md, "Mounts"). Then the few devices that every program
+//! expects. Read mount(2), tmpfs(5) and pts(4).
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MsFlags, mount};
+use stage::{Error, Result, Stage};
+
+use crate::NONE;
+use crate::target::{Root, path_of};
+
+/// One mount of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where, as the container sees it.
+    pub destination: PathBuf,
+    /// The file system's type; `bind` for a folder or file of the host.
+    pub kind: String,
+    /// What is mounted: a path for a bind mount, else a name for the mount list.
+    pub source: PathBuf,
+    /// The options of mount(8): `ro`, `nosuid`, `rbind`, …, or the file system's own.
+    pub options: Vec<String>,
+}
+
+/// Mount the whole list inside `root`.
+pub fn furnish(stage: &Stage, root: &Root, mounts: &[Mount]) -> Result<()> {
+    mounts.iter().try_for_each(|entry| match entry.kind.as_str() {
+        "bind" => bind_inside(stage, root, entry),
+        _ => mount_inside(stage, root, entry),
+    })
+}
+
+fn mount_inside(stage: &Stage, root: &Root, entry: &Mount) -> Result<()> {
+    let target = root.folder(stage, &entry.destination)?;
+    let (flags, names, data) = read_options(&entry.options);
+    let (source, kind, target) = (&entry.source, entry.kind.as_str(), path_of(&target));
+    let shown = data.as_deref().map_or("NULL".into(), |data| format!("{data:?}"));
+    let call = format!("mount({source:?}, {target:?}, {kind:?}, {names}, {shown})");
+    stage.ask(call, || mount(Some(source), &target, Some(kind), flags, data.as_deref()))
+}
+
+fn bind_inside(stage: &Stage, root: &Root, entry: &Mount) -> Result<()> {
+    let target = match entry.source.is_dir() {
+        true => root.folder(stage, &entry.destination)?,
+        false => root.file(stage, &entry.destination)?,
+    };
+    crate::bind(stage, &entry.source, &path_of(&target))?;
+    let (flags, names, _) = read_options(&entry.options);
+    let asked = flags - (MsFlags::MS_BIND | MsFlags::MS_REC);
+    if asked.is_empty() {
+        return Ok(());
+    }
+    // A bind mount takes its options in a second call, and through a new look at the path:
+    // the descriptor that we have is of the folder below.
+    let mounted = root.existing(stage, &entry.destination)?;
+    let mounted =
+        mounted.ok_or_else(|| Error::input("a mount vanished under our hands"))?;
+    let target = path_of(&mounted);
+    let call = format!("mount(NULL, {target:?}, NULL, MS_REMOUNT|{names}, NULL)");
+    stage.ask(call, || {
+        mount(NONE, &target, NONE, MsFlags::MS_REMOUNT | flags - MsFlags::MS_REC, NONE)
+    })
+}
+
+/// Options as flags, their names as strace has them, and the rest for the file system.
+fn read_options(options: &[String]) -> (MsFlags, String, Option<String>) {
+    let known = [
+        ("ro", MsFlags::MS_RDONLY, "MS_RDONLY"),
+        ("nosuid", MsFlags::MS_NOSUID, "MS_NOSUID"),
+        ("nodev", MsFlags::MS_NODEV, "MS_NODEV"),
+        ("noexec", MsFlags::MS_NOEXEC, "MS_NOEXEC"),
+        ("bind", MsFlags::MS_BIND, "MS_BIND"),
+        ("rbind", MsFlags::MS_BIND.union(MsFlags::MS_REC), "MS_BIND"),
+    ];
+    let (mut flags, mut names, mut data) = (MsFlags::empty(), Vec::new(), Vec::new());
+    for option in options {
+        match known.iter().find(|(name, ..)| name == option) {
+            Some((_, flag, name)) => {
+                flags |= *flag;
+                names.push(*name);
+            }
+            None => data.push(option.as_str()),
+        }
+    }
+    let names = if names.is_empty() { "0".to_string() } else { names.join("|") };
+    (flags, names, (!data.is_empty()).then(|| data.join(",")))
+}
+
+/// The devices that the OCI runtime specification promises to every Linux container.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// The links that programs expect in /dev.
+const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// Fill the tmpfs on /dev. Nodes are bind mounts of the host's: the tmpfs itself can thus
+/// refuse all devices (nodev), and no privilege to make nodes is needed.
+pub fn devices(stage: &Stage, root: &Root) -> Result<()> {
+    for name in DEVICES {
+        let source = Path::new("/dev").join(name);
+        let target = root.file(stage, &source)?;
+        crate::bind(stage, &source, &path_of(&target))?;
+    }
+    let dev = path_of(&root.folder(stage, Path::new("/dev"))?);
+    for (name, leads_to) in LINKS {
+        let made = symlink(leads_to, dev.join(name));
+        made.map_err(|error| {
+            Error::io(format!("symlink({leads_to:?}, /dev/{name})"), &error)
+        })?;
+    }
+    Ok(())
+}

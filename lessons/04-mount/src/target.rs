@@ -1,0 +1,131 @@
+//! How does one mount inside a root file system that one does not trust?
+//!
+//! Its /proc or /dev can be a symbolic link to a folder of the host, and a path is followed
+//! anew in every call. So a target is opened once, with the kernel treating the root file
+//! system as "/" for every link on the way, and is mounted on through that descriptor.
+//! CVE-2021-30465 and CVE-2019-19921 were engines that used paths.
+//!
+//! Read openat2(2) (RESOLVE_IN_ROOT) and magic links in symlink(7).
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::{Mode, mkdirat};
+use stage::{Error, Result, Stage, descriptor};
+
+/// A root file system, before anybody is in it.
+pub struct Root {
+    folder: OwnedFd,
+}
+
+impl Root {
+    /// Open the root file system at `path`, which is ours and trusted.
+    pub fn open(path: &Path) -> Result<Root> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let folder = open(path, flags, Mode::empty()).map_err(|errno| {
+            Error::call(format!("open({path:?}, O_DIRECTORY)"), errno)
+        })?;
+        Ok(Root { folder })
+    }
+
+    /// Open the folder at `path` inside, making what is missing.
+    pub fn folder(&self, stage: &Stage, path: &Path) -> Result<OwnedFd> {
+        match self.try_open(stage, path)? {
+            Ok(found) => Ok(found),
+            Err(Errno::ENOENT) => {
+                self.make_folders(path)?;
+                self.open_at(stage, path)
+            }
+            Err(errno) => Err(self.refused(path, errno)),
+        }
+    }
+
+    /// Open the file at `path` inside, making an empty one if there is none.
+    pub fn file(&self, stage: &Stage, path: &Path) -> Result<OwnedFd> {
+        match self.try_open(stage, path)? {
+            Ok(found) => return Ok(found),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(self.refused(path, errno)),
+        }
+        self.make_folders(path.parent().unwrap_or(Path::new("")))?;
+        let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        self.resolve(path, flags).map_err(|errno| self.refused(path, errno))?;
+        self.open_at(stage, path)
+    }
+
+    /// Open what is at `path` inside; None if there is nothing.
+    pub fn existing(&self, stage: &Stage, path: &Path) -> Result<Option<OwnedFd>> {
+        match self.try_open(stage, path)? {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(self.refused(path, errno)),
+        }
+    }
+
+    fn open_at(&self, stage: &Stage, path: &Path) -> Result<OwnedFd> {
+        self.try_open(stage, path)?.map_err(|errno| self.refused(path, errno))
+    }
+
+    fn try_open(&self, stage: &Stage, path: &Path) -> Result<nix::Result<OwnedFd>> {
+        let root = descriptor(&self.folder);
+        let how = "{flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT}";
+        let path = relative(path);
+        let call = format!("openat2({root}, {path:?}, {how}, 24)");
+        stage.attempt(call, || self.resolve(&path, OFlag::O_PATH | OFlag::O_CLOEXEC))
+    }
+
+    fn resolve(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+        let mode = if flags.contains(OFlag::O_CREAT) { 0o644 } else { 0 };
+        let how = OpenHow::new()
+            .flags(flags)
+            .mode(Mode::from_bits_truncate(mode))
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        loop {
+            // EAGAIN: somebody renamed something on the way, and the kernel is not sure.
+            match openat2(&self.folder, &relative(path), how) {
+                Err(Errno::EAGAIN) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// mkdir -p, each step resolved inside.
+    fn make_folders(&self, path: &Path) -> Result<()> {
+        let mut made = PathBuf::new();
+        for step in path.components() {
+            let Component::Normal(name) = step else { continue };
+            let parent = self.resolve(&made, OFlag::O_PATH | OFlag::O_DIRECTORY);
+            let parent = parent.map_err(|errno| self.refused(&made, errno))?;
+            made.push(name);
+            match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(errno) => return Err(self.refused(&made, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, path: &Path, errno: Errno) -> Error {
+        Error::call(format!("openat2(rootfs, {path:?}, RESOLVE_IN_ROOT)"), errno)
+    }
+}
+
+/// RESOLVE_IN_ROOT takes "/etc" and "etc" alike, but wants something: "." is the root.
+fn relative(path: &Path) -> PathBuf {
+    let path = path.strip_prefix("/").unwrap_or(path);
+    if path.as_os_str().is_empty() { ".".into() } else { path.into() }
+}
+
+/// The path by which mount(2) reaches what `target` has open, and nothing else.
+pub fn path_of(target: &impl AsFd) -> PathBuf {
+    format!("/proc/self/fd/{}", target.as_fd().as_raw_fd()).into()
+}
+
+/// Whether `target` is a folder.
+pub fn is_folder(target: &OwnedFd) -> bool {
+    let copy = target.try_clone().map(File::from);
+    copy.and_then(|file| file.metadata()).is_ok_and(|about| about.is_dir())
+}
