@@ -10,6 +10,10 @@
     reason = "a test says what must be there in the shortest way"
 )]
 
+mod house;
 mod lessons;
+mod narration;
+mod pages;
+mod quotes;
 mod support;
 mod terminal;

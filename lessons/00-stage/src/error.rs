@@ -101,13 +101,21 @@ impl Error {
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.errno {
-            Some(errno) => write!(f, "{}: {errno:?} ({})", self.what, errno.desc()),
+            Some(errno) => write!(f, "{}: {}", self.what, describe(errno)),
             None => f.write_str(&self.what),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// An errno in strace's words: `EPERM (Operation not permitted)`. The text is the C
+/// library's (strerror(3)), which differs from nix's for some.
+pub(crate) fn describe(errno: Errno) -> String {
+    let text = std::io::Error::from(errno).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    format!("{errno:?} ({text})")
+}
 
 /// What to do when `call` was refused with `errno`, for the refusals that students meet.
 fn hint_for(call: &str, errno: Errno) -> Option<String> {
@@ -153,6 +161,12 @@ mod tests {
         for error in errors {
             assert_eq!(Error::from_fields(&error.to_fields()), error);
         }
+    }
+
+    #[test]
+    fn errnos_are_told_as_strace_tells_them() {
+        assert_eq!(describe(Errno::ENOMEM), "ENOMEM (Cannot allocate memory)");
+        assert_eq!(describe(Errno::EAGAIN), "EAGAIN (Resource temporarily unavailable)");
     }
 
     #[test]

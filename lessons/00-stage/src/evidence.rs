@@ -25,6 +25,17 @@ impl Evidence {
         fact.map(|(_, value)| value.as_str())
     }
 
+    /// The facts of several looks, each name behind its looker's: `upper etc/hosts`.
+    pub fn joined<'a>(looks: impl IntoIterator<Item = (&'a str, Evidence)>) -> Evidence {
+        let mut joined = Evidence::default();
+        for (who, seen) in looks {
+            seen.facts
+                .iter()
+                .for_each(|(name, value)| joined.record(format!("{who} {name}"), value));
+        }
+        joined
+    }
+
     /// All facts, for the pipe between processes.
     pub(crate) fn to_fields(&self) -> Vec<String> {
         self.facts
@@ -131,6 +142,11 @@ impl Verdict {
     /// Whether something was compared, and all of it came out as predicted.
     pub fn proved(&self) -> bool {
         !self.checks.is_empty() && self.checks.iter().all(|check| check.holds)
+    }
+
+    /// Whether this machine let us try nothing at all.
+    pub(crate) fn untried(&self) -> bool {
+        self.checks.is_empty() && !self.skipped.is_empty()
     }
 
     fn check(

@@ -61,7 +61,6 @@ impl Program {
             stage.gap();
         }
         if stage.speaks_json() {
-            // COMMAND's output must not mix with events.
             dup2_stdout(io::stderr())
                 .map_err(|errno| Error::call("dup2(2, 1)", errno))?;
         }

@@ -42,10 +42,13 @@ pub use flags::{Command, Flags};
 pub use ledger::Ledger;
 pub use narrate::{Answer, Look, Stage, descriptor};
 
+/// The exit status of a test that was skipped, as GNU Automake has it.
+const UNTRIED: u8 = 77;
+
 /// Play a lesson: the title, the demonstration, the verdict, and the exit status.
 ///
-/// The status is COMMAND's when the claim is proved, 1 when it is not, and 125 (or the
-/// error's own) when the demonstration could not be played.
+/// The status is COMMAND's when the claim is proved, 1 when it is not, 77 when this machine
+/// cannot try it, and 125 (or the error's own) when the demonstration could not be played.
 pub fn lesson(
     name: &str,
     question: &str,
@@ -61,6 +64,7 @@ pub fn lesson(
     });
     match played {
         Ok(verdict) if verdict.proved() => verdict.status.into(),
+        Ok(verdict) if verdict.untried() => UNTRIED.into(),
         Ok(_) => ExitCode::FAILURE,
         Err(error) => fail(&error),
     }

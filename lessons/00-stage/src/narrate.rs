@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, read, write};
 
+use crate::error::describe;
 use crate::json::object;
 use crate::signals::Signals;
 use crate::{Error, Evidence, Flags, Result, Verdict};
@@ -157,7 +158,7 @@ impl Stage {
         if self.narrates {
             let result = match answer {
                 Ok(value) => value.answer(),
-                Err(errno) => format!("-1 {errno:?} ({})", errno.desc()),
+                Err(errno) => format!("-1 {}", describe(*errno)),
             };
             self.narrate(&call.to_string(), &result);
         }
@@ -225,6 +226,9 @@ impl Stage {
             self.line(&format!("{} not tried: {skipped}", "○".yellow().bold()));
         }
         let claim = &verdict.claim;
+        if verdict.untried() {
+            return;
+        }
         if verdict.proved() {
             self.line(&format!("{} {claim}", "✓".green().bold()));
         } else {

@@ -22,7 +22,7 @@ pub struct Mount {
     pub kind: String,
     /// What is mounted: a path for a bind mount, else a name for the mount list.
     pub source: PathBuf,
-    /// The options of mount(8): `ro`, `nosuid`, `rbind`, …, or the file system's own.
+    /// `ro`, `nosuid`, `nodev`, `noexec`, or the file system's own options.
     pub options: Vec<String>,
 }
 
@@ -50,20 +50,28 @@ fn bind_inside(stage: &Stage, root: &Root, entry: &Mount) -> Result<()> {
     };
     crate::bind(stage, &entry.source, &path_of(&target))?;
     let (flags, names, _) = read_options(&entry.options);
-    let asked = flags - (MsFlags::MS_BIND | MsFlags::MS_REC);
-    if asked.is_empty() {
-        return Ok(());
+    match flags.is_empty() {
+        true => Ok(()),
+        false => remount(stage, root, &entry.destination, flags, &names),
     }
-    // A bind mount takes its options in a second call, and through a new look at the path:
-    // the descriptor that we have is of the folder below.
-    let mounted = root.existing(stage, &entry.destination)?;
+}
+
+/// A bind mount takes its options in a second call. It wants a new look at the path, for
+/// the descriptor that was mounted on is of what is covered now.
+fn remount(
+    stage: &Stage,
+    root: &Root,
+    destination: &Path,
+    flags: MsFlags,
+    names: &str,
+) -> Result<()> {
+    let mounted = root.existing(stage, destination)?;
     let mounted =
         mounted.ok_or_else(|| Error::input("a mount vanished under our hands"))?;
     let target = path_of(&mounted);
-    let call = format!("mount(NULL, {target:?}, NULL, MS_REMOUNT|{names}, NULL)");
-    stage.ask(call, || {
-        mount(NONE, &target, NONE, MsFlags::MS_REMOUNT | flags - MsFlags::MS_REC, NONE)
-    })
+    let call = format!("mount(NULL, {target:?}, NULL, {names}|MS_REMOUNT|MS_BIND, NULL)");
+    let flags = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
+    stage.ask(call, || mount(NONE, &target, NONE, flags, NONE))
 }
 
 /// Options as flags, their names as strace has them, and the rest for the file system.
@@ -73,8 +81,6 @@ fn read_options(options: &[String]) -> (MsFlags, String, Option<String>) {
         ("nosuid", MsFlags::MS_NOSUID, "MS_NOSUID"),
         ("nodev", MsFlags::MS_NODEV, "MS_NODEV"),
         ("noexec", MsFlags::MS_NOEXEC, "MS_NOEXEC"),
-        ("bind", MsFlags::MS_BIND, "MS_BIND"),
-        ("rbind", MsFlags::MS_BIND.union(MsFlags::MS_REC), "MS_BIND"),
     ];
     let (mut flags, mut names, mut data) = (MsFlags::empty(), Vec::new(), Vec::new());
     for option in options {
@@ -103,12 +109,15 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// Fill the tmpfs on /dev. Nodes are bind mounts of the host's: the tmpfs itself can thus
-/// refuse all devices (nodev), and no privilege to make nodes is needed.
+/// refuse all devices (nodev), and no privilege to make nodes is needed. They are read-only,
+/// which concerns the node (chmod), not the device behind it.
 pub fn devices(stage: &Stage, root: &Root) -> Result<()> {
     for name in DEVICES {
         let source = Path::new("/dev").join(name);
         let target = root.file(stage, &source)?;
         crate::bind(stage, &source, &path_of(&target))?;
+        let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+        remount(stage, root, &source, flags, "MS_RDONLY|MS_NOSUID|MS_NOEXEC")?;
     }
     let dev = path_of(&root.folder(stage, Path::new("/dev"))?);
     for (name, leads_to) in LINKS {

@@ -57,20 +57,8 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let status = container.finish()?;
     let after = look(stage, "host")?;
 
-    Ok(Verdict::on("ps reads /proc: a new one shows only the processes of its namespace")
+    Ok(judge(&before, &with_old_proc, &with_new_proc)
         .equal("who we are in the host's /proc", child, &with_old_proc["self"])
-        .equal(
-            "the processes in the host's /proc",
-            &before["processes"],
-            &with_old_proc["processes"],
-        )
-        .equal("who we are in the new /proc", 1, &with_new_proc["self"])
-        .equal("the processes in the new /proc", 1, &with_new_proc["processes"])
-        .differ(
-            "the container's namespace",
-            &before["namespace"],
-            &with_new_proc["namespace"],
-        )
         .equal(
             "who we are in the host's /proc meanwhile",
             &before["self"],
@@ -84,6 +72,18 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
         )
         .equal("the host's mounts afterwards", &before["mounts"], &after["mounts"])
         .status(status))
+}
+
+fn judge(host: &Evidence, old_proc: &Evidence, new_proc: &Evidence) -> Verdict {
+    Verdict::on("ps reads /proc: a new one shows only the processes of its namespace")
+        .equal(
+            "processes in the host's /proc",
+            &host["processes"],
+            &old_proc["processes"],
+        )
+        .equal("who we are in the new /proc", 1, &new_proc["self"])
+        .equal("processes in the new /proc", 1, &new_proc["processes"])
+        .differ("the container's namespace", &host["namespace"], &new_proc["namespace"])
 }
 
 /// What /proc says: who we are, who else there is, and what is mounted.

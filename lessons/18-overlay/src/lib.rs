@@ -1,1 +1,146 @@
+//! Lesson 18: where do a container's writes go?
+//!
+//! An overlay shows several folders (layers) as one. Reading finds the topmost layer that
+//! has a file; writing only ever touches the upper layer. So a hundred containers share one
+//! image as their lower layers, and each has an upper of its own.
+//!
+//! Read filesystems/overlayfs.rst in the kernel's documentation, then this file, main.rs
+//! and rules.rs.
 
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+use stage::{Error, Ledger, Result, Stage};
+
+pub mod attribute;
+pub mod cache;
+
+/// The folders that an overlay is made of, and the one where it appears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    /// Only read, the topmost first.
+    pub lower: Vec<PathBuf>,
+    /// Takes all writes.
+    pub upper: PathBuf,
+    /// The kernel's workshop: empty, and on the same file system as `upper`.
+    pub work: PathBuf,
+}
+
+/// mount(2) takes one page of options, with the zero byte at its end.
+const MAX_OPTIONS: usize = 4095;
+
+impl Layers {
+    /// The options that describe these layers to mount(2).
+    fn options(&self) -> Result<String> {
+        let lower =
+            self.lower.iter().map(|layer| escape(layer)).collect::<Result<Vec<_>>>()?;
+        let (upper, work) = (escape(&self.upper)?, escape(&self.work)?);
+        Ok(format!("lowerdir={},upperdir={upper},workdir={work}", lower.join(":")))
+    }
+}
+
+/// Show `layers` as one file system at `merged`.
+pub fn stack(stage: &Stage, layers: &Layers, merged: &Path) -> Result<()> {
+    stack_with(stage, layers, merged, "")
+}
+
+/// The same, with more of overlayfs's options, such as `metacopy=on`.
+pub fn stack_with(
+    stage: &Stage,
+    layers: &Layers,
+    merged: &Path,
+    more: &str,
+) -> Result<()> {
+    let mut options = layers.options()?;
+    if !more.is_empty() {
+        options = format!("{options},{more}");
+    }
+    if options.len() > MAX_OPTIONS {
+        let (count, size) = (layers.lower.len(), options.len());
+        return Err(Error::input(format!(
+            "{count} layers need {size} bytes of mount options, the kernel takes {MAX_OPTIONS}"
+        )));
+    }
+    // A device node in a layer stays a file: devices come from /dev (lesson 4), not images.
+    let call =
+        format!("mount(\"overlay\", {merged:?}, \"overlay\", MS_NODEV, {options:?})");
+    let kind = Some("overlay");
+    stage.ask(call, || {
+        nix::mount::mount(kind, merged, kind, MsFlags::MS_NODEV, Some(options.as_str()))
+    })
+}
+
+/// The same on any file system: where that of the upper layer cannot carry one (the kernel
+/// answers EINVAL, as for vfat or NFS), a tmpfs is mounted over the folder `room` that holds
+/// upper and work. Returns whether that was needed: writes then live in memory.
+pub fn stack_anywhere(
+    stage: &Stage,
+    layers: &Layers,
+    merged: &Path,
+    room: &Path,
+) -> Result<bool> {
+    match stack(stage, layers, merged) {
+        Err(error) if error.errno() == Some(Errno::EINVAL) => {}
+        other => return other.map(|()| false),
+    }
+    mount::tmpfs(stage, room)?;
+    for folder in [&layers.upper, &layers.work] {
+        std::fs::create_dir(folder)
+            .map_err(|error| Error::io(folder.display(), &error))?;
+    }
+    stack(stage, layers, merged).map(|()| true)
+}
+
+/// Options are split at commas and lower layers at colons, unless a backslash is before.
+fn escape(layer: &Path) -> Result<String> {
+    let text = std::str::from_utf8(layer.as_os_str().as_bytes());
+    let text =
+        text.map_err(|_| Error::input(format!("{layer:?} is not UTF-8: rename it")))?;
+    let special = |letter| matches!(letter, '\\' | ':' | ',');
+    let escaped = text
+        .chars()
+        .flat_map(|letter| special(letter).then_some('\\').into_iter().chain([letter]));
+    Ok(escaped.collect())
+}
+
+/// Whether `path`, in an upper layer, stands for "deleted": a device with number 0, 0.
+pub fn is_whiteout(path: &Path) -> bool {
+    let about = std::fs::symlink_metadata(path);
+    about.is_ok_and(|file| file.file_type().is_char_device() && file.rdev() == 0)
+}
+
+/// Whether the folder `path`, in an upper layer, hides all that is below it.
+pub fn is_opaque(path: &Path) -> bool {
+    attribute::get(path, "trusted.overlay.opaque").as_deref() == Some("y")
+}
+
+/// Where the demonstration keeps files on a disk; a number follows.
+pub const ON_DISK: &str = "/var/tmp/fakedocker-overlay-";
+
+/// Remove the folders that a killed demonstration has left; returns them.
+pub fn sweep() -> Result<Vec<String>> {
+    Ledger::abandoned("overlay", |folder| {
+        folder.starts_with(ON_DISK)
+            && (!Path::new(folder).exists() || std::fs::remove_dir_all(folder).is_ok())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_in_names_are_escaped() {
+        let layers = Layers {
+            lower: vec!["/a:b".into(), "/c,d".into()],
+            upper: "/u\\p".into(),
+            work: "/w".into(),
+        };
+        let options = layers.options().map_err(|error| error.to_string());
+        let expected = r"lowerdir=/a\:b:/c\,d,upperdir=/u\\p,workdir=/w";
+        assert_eq!(options, Ok(expected.to_string()));
+    }
+}

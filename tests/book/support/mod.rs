@@ -1,16 +1,21 @@
 //! What do the tests stand on?
 
+pub mod console;
+pub mod items;
+pub mod machine;
+pub mod narration;
+pub mod processes;
+pub mod strace;
+pub mod tmux;
+pub mod wait;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
-
-pub mod machine;
-pub mod processes;
-pub mod tmux;
-pub mod wait;
 
 /// The machine is ours as long as we hold this.
 pub struct Turn {
@@ -63,4 +68,40 @@ pub fn lessons() -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// All files of the project, from its top: those that git knows or would take.
+pub fn files() -> Vec<String> {
+    let mut git = Command::new("git");
+    git.args(["-c", "safe.directory=*", "ls-files", "--cached", "--others"]);
+    let listed = git.arg("--exclude-standard").current_dir(top()).output();
+    let listed = listed.expect("git lists the files");
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let mut files: Vec<String> =
+        String::from_utf8_lossy(&listed.stdout).lines().map(String::from).collect();
+    files.retain(|file| top().join(file).exists());
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// The Rust files under `folder`.
+pub fn sources(folder: &str) -> Vec<String> {
+    let within = |file: &String| file.starts_with(folder) && file.ends_with(".rs");
+    files().into_iter().filter(within).collect()
+}
+
+/// The pages of the book.
+pub fn pages() -> Vec<String> {
+    let at_top = ["README.md", "tutorial.md", "ARCHITECTURE.md"];
+    let is_page = |file: &String| {
+        at_top.contains(&file.as_str())
+            || (file.starts_with("lessons/") && file.ends_with("/README.md"))
+    };
+    files().into_iter().filter(is_page).collect()
+}
+
+/// The text of a file of the project.
+pub fn read(file: &str) -> String {
+    std::fs::read_to_string(top().join(file)).expect("a file of the project can be read")
 }

@@ -1,0 +1,149 @@
+//! Lesson 20, the demonstration: `pivot [OPTIONS] [-- COMMAND [ARG]...]`.
+//!
+//! Two prisoners get the same root, an overlay over this machine's own: one by chroot(2),
+//! one by pivot_root(2). Both are root, and both try the same way out.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use nix::errno::Errno;
+use nix::unistd::{chdir, chroot};
+use overlay::Layers;
+use pivot::escape;
+use stage::{Command, Error, Evidence, Flags, Program, Result, Stage, Verdict};
+
+/// Lesson 20: why is chroot not enough?
+#[derive(Parser)]
+struct Args {
+    /// Make the container's root read-only
+    #[arg(long)]
+    read_only: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    command: Command,
+}
+
+/// Where the prison is built, on a tmpfs of our own.
+const ROOT: &str = "/tmp/root";
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let question = "why is chroot not enough?";
+    stage::lesson("pivot", question, &args.flags, |stage| play(stage, &args))
+}
+
+fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
+    let host = look(stage, "host", None)?;
+    let old_root = &*device_of_root()?;
+
+    let mut first = stage.fork(|cue| {
+        build(stage)?;
+        stage.ask(format!("chroot({ROOT:?})"), || chroot(ROOT))?;
+        stage.ask("chdir(\"/\")", || chdir("/"))?;
+        cue.report(look(stage, "chroot", None)?)?;
+        escape::attempt(stage)?;
+        cue.report(look(stage, "chroot", Some(old_root))?)?;
+        Ok(0)
+    })?;
+    let jailed = first.evidence()?;
+    first.proceed()?;
+    let fled = first.evidence()?;
+    first.finish()?;
+
+    let mut second = stage.fork(|cue| {
+        build(stage)?;
+        pivot::enter(stage, Path::new(ROOT))?;
+        cue.report(look(stage, "pivot", Some(old_root))?)?;
+        escape::attempt(stage)?;
+        if args.read_only {
+            pivot::read_only(stage)?;
+        }
+        let tried = stage.look("pivot").fact("writable", try_writing()).end();
+        let after = look(stage, "pivot", Some(old_root))?;
+        cue.report(Evidence::joined([("is", tried), ("after", after)]))?;
+        cue.exec(stage, &Program::from_command(&args.command))
+    })?;
+    let entered = second.evidence()?;
+    second.proceed()?;
+    let stayed = second.evidence()?;
+    let status = second.finish()?;
+
+    let writable =
+        if args.read_only { "Read-only file system (os error 30)" } else { "yes" };
+    Ok(Verdict::on("chroot can be left; after pivot_root there is nothing to go to")
+        .differ("the chroot's root", &host["root"], &jailed["root"])
+        .equal("where the escape from chroot leads", &host["root"], &fled["root"])
+        .equal("the old root, seen from there", "mounted", &fled["old root"])
+        .differ("the pivot's root", &host["root"], &entered["root"])
+        .equal(
+            "where the escape from pivot leads",
+            &entered["root"],
+            &stayed["after root"],
+        )
+        .equal("the old root, seen from there", "gone", &stayed["after old root"])
+        .equal("a file can be written", writable, &stayed["is writable"])
+        .status(status))
+}
+
+/// A root for a prisoner, and a /proc in it, in a mount namespace of its own.
+fn build(stage: &Stage) -> Result<()> {
+    mount::isolate(stage)?;
+    mount::tmpfs(stage, Path::new("/tmp"))?;
+    for folder in ["/tmp/upper", "/tmp/work", ROOT] {
+        fs::create_dir(folder).map_err(|error| Error::io(folder, &error))?;
+    }
+    let layers = Layers {
+        lower: vec!["/".into()],
+        upper: "/tmp/upper".into(),
+        work: "/tmp/work".into(),
+    };
+    overlay::stack(stage, &layers, Path::new(ROOT))?;
+    mount::proc(stage, &Path::new(ROOT).join("proc"))
+}
+
+/// Whether the root can be written to.
+fn try_writing() -> String {
+    let path = "/written";
+    match fs::write(path, "").and_then(|()| fs::remove_file(path)) {
+        Ok(()) => "yes".into(),
+        Err(error) => {
+            format!("{:?}", Errno::from_raw(error.raw_os_error().unwrap_or_default()))
+        }
+    }
+}
+
+/// What "/" is, what is mounted, and whether the device of the `old_root` is among it.
+fn look(stage: &Stage, who: &str, old_root: Option<&str>) -> Result<Evidence> {
+    let (device, inode) = escape::identity("/")?;
+    let seen =
+        stage.look(who).fact("root", format!("device {device:#010x}, inode {inode}"));
+    let Some(old_root) = old_root else { return Ok(seen.end()) };
+
+    let mounts = mounts()?;
+    let is_there = mounts.iter().any(|(device, _)| device == old_root);
+    let mut points: Vec<&str> = mounts.iter().map(|(_, point)| point.as_str()).collect();
+    points.sort_unstable();
+    let more = if points.len() > 3 { " …" } else { "" };
+    points.truncate(3);
+    let seen = seen.fact("mounts", points.join(" ") + more);
+    Ok(seen.fact("old root", if is_there { "mounted" } else { "gone" }).end())
+}
+
+/// The device that is mounted on "/".
+fn device_of_root() -> Result<String> {
+    let at_root = mounts()?.into_iter().rfind(|(_, point)| point == "/");
+    at_root
+        .map(|(device, _)| device)
+        .ok_or_else(|| Error::input("nothing is mounted on \"/\""))
+}
+
+/// Device and mount point of each mount that we can reach: proc_pid_mountinfo(5).
+fn mounts() -> Result<Vec<(String, String)>> {
+    let list = "/proc/self/mountinfo";
+    let text = fs::read_to_string(list).map_err(|error| Error::io(list, &error))?;
+    let field = |line: &str, at| line.split(' ').nth(at).map(String::from);
+    Ok(text.lines().filter_map(|line| Some((field(line, 2)?, field(line, 4)?))).collect())
+}
