@@ -144,7 +144,7 @@ impl Run {
 
 fn import_image(store: &Store, args: &Import) -> Result<u8> {
     let image = import::import(store, &args.tarball, &args.name)?;
-    println!("{}", image.name);
+    stage::tell(&image.name)?;
     Ok(0)
 }
 
@@ -153,7 +153,7 @@ fn remove(store: &Store, args: &Rm) -> Result<u8> {
     let mut result = Ok(0);
     for which in &args.containers {
         match container::remove_ended(store, which) {
-            Ok(()) => println!("{which}"),
+            Ok(()) => stage::tell(which)?,
             Err(error) => {
                 if let Err(earlier) = std::mem::replace(&mut result, Err(error.status(1)))
                 {

@@ -12,7 +12,9 @@
 
 mod checks;
 mod house;
+mod lessons;
 mod narration;
 mod pages;
 mod quotes;
 mod support;
+mod terminal;

@@ -236,7 +236,7 @@ impl Stage {
         }
     }
 
-    /// COMMAND's output must not mix with events.
+    /// Whether standard output carries events, one a line.
     pub(crate) fn speaks_json(&self) -> bool {
         self.voice == Voice::Json
     }
@@ -343,6 +343,12 @@ impl Look<'_> {
     pub fn end(self) -> Evidence {
         self.seen
     }
+}
+
+/// A line on standard output.
+pub(crate) fn say(text: impl Display) -> Result<()> {
+    let line = format!("{text}\n");
+    write_all(io::stdout(), line.as_bytes()).map_err(|errno| Error::call("write", errno))
 }
 
 /// A line on standard error: `error: …`, `hint: …` or `warning: …`.

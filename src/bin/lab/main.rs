@@ -9,10 +9,12 @@
 //! | `lessons.rs` | which lessons are there, and where is the student's own work? |
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, value_parser};
+use fakedocker::store::ROOT;
 use stage::Result;
 
 mod check;
@@ -36,6 +38,8 @@ enum What {
     /// The program starts a shell that reads standard input, inside what the lesson asks
     /// for. It is asked through that shell, and looked at from outside.
     Check(Check),
+    /// Take back what killed lessons and engines have left on this machine
+    Clean(Clean),
 }
 
 #[derive(Args)]
@@ -50,9 +54,17 @@ struct Check {
     argv: Vec<OsString>,
 }
 
+#[derive(Args)]
+struct Clean {
+    /// Where fakedocker keeps images and containers
+    #[arg(long, value_name = "DIR", default_value = ROOT)]
+    root: PathBuf,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().what {
         What::Check(args) => check(args),
+        What::Clean(args) => clean(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -64,4 +76,16 @@ fn main() -> ExitCode {
 fn check(args: Check) -> Result<bool> {
     let lesson = lessons::find(&args.lesson)?;
     check::check(&lesson, args.argv, Duration::from_secs(args.timeout))
+}
+
+/// Says each thing that was taken back; that there was nothing is worth a line, too.
+fn clean(args: &Clean) -> Result<bool> {
+    let done = fakedocker::clean::clean(&args.root)?;
+    for line in &done {
+        stage::tell(line)?;
+    }
+    if done.is_empty() {
+        stage::tell("nothing to clean: no killed lesson or engine has left anything")?;
+    }
+    Ok(true)
 }

@@ -2,18 +2,41 @@
 
 pub mod console;
 pub mod items;
+pub mod machine;
 pub mod narration;
+pub mod processes;
 pub mod strace;
+pub mod tmux;
+pub mod wait;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
+
+/// The machine is ours as long as we hold this.
+pub struct Turn {
+    _machine: Flock<File>,
+    _thread: MutexGuard<'static, ()>,
+}
+
 /// Tests that run our programs take turns: what one leaves behind must not be taken for
-/// another's.
-pub fn turn() -> MutexGuard<'static, ()> {
+/// another's, be it in another thread or in another checkout.
+pub fn turn() -> Turn {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    assert!(
+        geteuid().is_root(),
+        "these tests make namespaces: run `sudo -E scripts/check`"
+    );
+    let _thread = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // A folder that every machine has, so that the lock leaves nothing behind.
+    let run = File::open("/run").expect("/run is there");
+    let locked = Flock::lock(run, FlockArg::LockExclusive);
+    let _machine = locked.map_err(|(_, errno)| errno).expect("/run can be locked");
+    Turn { _machine, _thread }
 }
 
 /// The top of the repository.

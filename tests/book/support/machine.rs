@@ -1,0 +1,197 @@
+//! What does "the machine is left as it was" mean?
+//!
+//! [`Machine::look`] writes down all that a lesson could leave behind, [`undisturbed`]
+//! looks before and after a test and compares. What cannot outlive its processes, such as
+//! a namespace, shows up as a process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::processes::{self, Process};
+use super::wait::within;
+use super::{program, turn};
+
+/// What there was on the machine: lines, by the kind of thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine(BTreeMap<&'static str, BTreeSet<String>>);
+
+/// How long the kernel may take to clear away after a process that was killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Play `scene` while no other test does; the machine must be the same before and after.
+pub fn undisturbed<T>(scene: impl FnOnce() -> T) -> T {
+    let _turn = turn();
+    let before = Machine::look();
+    let result = scene();
+    before.assert_unchanged();
+    result
+}
+
+impl Machine {
+    /// See the machine as it is now.
+    pub fn look() -> Machine {
+        Machine(BTreeMap::from([
+            ("mounts", lines_of("/proc/self/mountinfo")),
+            ("processes", processes::ours().iter().map(Process::to_string).collect()),
+            ("cgroups", named_below(Path::new("/sys/fs/cgroup"), 4)),
+            ("temporary files", temporary_files()),
+            ("state", union([everything_below("/run/fakedocker"), store()])),
+            ("System V objects", system_v()),
+            ("POSIX queues", posix_queues()),
+            ("shared memory files", everything_below("/dev/shm")),
+            ("names", names()),
+            ("network", network()),
+            ("firewall", firewall()),
+        ]))
+    }
+
+    /// Fail with a readable difference unless the machine is, or soon comes to be, what it
+    /// was when this was seen.
+    pub fn assert_unchanged(&self) {
+        let kinds: Vec<&str> = self.0.keys().copied().collect();
+        self.assert_same(&kinds);
+    }
+
+    /// The same for some kinds of things only, such as `mounts`.
+    pub fn assert_same(&self, kinds: &[&str]) {
+        let settled = || self.changes(&Machine::look(), kinds).is_empty().then_some(());
+        if within(PATIENCE, settled).is_none() {
+            let changes = self.changes(&Machine::look(), kinds);
+            panic!("the machine is not as it was:\n{}", changes.join("\n"));
+        }
+    }
+
+    /// What `now` has lost (-) and gained (+) since this was seen.
+    fn changes(&self, now: &Machine, kinds: &[&str]) -> Vec<String> {
+        let mut changes = Vec::new();
+        for kind in kinds {
+            let (then, now) = (&self.0[kind], &now.0[kind]);
+            changes.extend(then.difference(now).map(|line| format!("- {kind}: {line}")));
+            changes.extend(now.difference(then).map(|line| format!("+ {kind}: {line}")));
+        }
+        changes
+    }
+}
+
+fn union<const N: usize>(looks: [BTreeSet<String>; N]) -> BTreeSet<String> {
+    looks.into_iter().flatten().collect()
+}
+
+/// The lines of a file; none if it is not there.
+fn lines_of(path: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(String::from).collect()
+}
+
+/// The first `count` words of each line: the rest of it changes by mere use.
+fn first_words(path: &str, count: usize) -> BTreeSet<String> {
+    let shorten = |line: &String| {
+        let words: Vec<&str> = line.split_whitespace().take(count).collect();
+        format!("{path}: {}", words.join(" "))
+    };
+    lines_of(path).iter().map(shorten).collect()
+}
+
+/// Folders down to `depth` whose name has `fakedocker` in it.
+fn named_below(folder: &Path, depth: u32) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        if entry.file_name().to_string_lossy().contains("fakedocker") {
+            found.insert(entry.path().display().to_string());
+        }
+        if depth > 1 {
+            found.append(&mut named_below(&entry.path(), depth - 1));
+        }
+    }
+    found
+}
+
+/// Every path below `folder`, which itself need not be there.
+fn everything_below(folder: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path().display().to_string();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.append(&mut everything_below(&path));
+        }
+        found.insert(path);
+    }
+    if Path::new(folder).is_dir() {
+        found.insert(folder.to_string());
+    }
+    found
+}
+
+/// The engine's containers. Images are there to stay.
+fn store() -> BTreeSet<String> {
+    let folder = |name: &str| format!("/var/lib/fakedocker/{name}");
+    let names = fs::read_dir(folder("containers")).into_iter().flatten().flatten();
+    names.map(|entry| entry.path().display().to_string()).collect()
+}
+
+fn temporary_files() -> BTreeSet<String> {
+    let folders =
+        ["/tmp", "/var/tmp"].into_iter().filter_map(|path| fs::read_dir(path).ok());
+    let paths =
+        folders.flatten().flatten().map(|entry| entry.path().display().to_string());
+    paths.filter(|path| path.contains("fakedocker")).collect()
+}
+
+fn system_v() -> BTreeSet<String> {
+    // Key, id, permissions, and the size or the number of bytes.
+    union(
+        ["msg", "shm", "sem"]
+            .map(|kind| first_words(&format!("/proc/sysvipc/{kind}"), 4)),
+    )
+}
+
+/// The queues of our IPC namespace, wherever the host mounts them, if it does: in a mount
+/// namespace of its own, a helper mounts them over /tmp and looks.
+fn posix_queues() -> BTreeSet<String> {
+    let script = "mount -t mqueue mqueue /tmp && ls -A /tmp";
+    output_of(Command::new("unshare").args(["--mount", "sh", "-c", script]))
+}
+
+fn names() -> BTreeSet<String> {
+    let kernel = |name: &str| first_words(&format!("/proc/sys/kernel/{name}"), 1);
+    union([kernel("hostname"), kernel("domainname")])
+}
+
+fn network() -> BTreeSet<String> {
+    union([
+        first_words("/proc/net/dev", 1),
+        first_words("/proc/net/route", 4),
+        first_words("/proc/sys/net/ipv4/ip_forward", 1),
+    ])
+}
+
+/// The rules, without their counters, where there is a tool that lists them.
+fn firewall() -> BTreeSet<String> {
+    let rules = output_of(Command::new("nft").args(["--stateless", "list", "ruleset"]));
+    let old = output_of(&mut Command::new("iptables-save"));
+    let lasting = |line: &String| !line.starts_with('#');
+    let old = old.into_iter().filter(lasting).map(|line| {
+        let rule = line.split(" [").next().unwrap_or(&line);
+        rule.to_string()
+    });
+    union([rules, old.collect()])
+}
+
+fn output_of(command: &mut Command) -> BTreeSet<String> {
+    let Ok(output) = command.output() else { return BTreeSet::new() };
+    String::from_utf8_lossy(&output.stdout).lines().map(String::from).collect()
+}
+
+/// The program `name`, to be run as a student would; its processes can be told from those
+/// of anybody else.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    processes::mark(&mut command);
+    command
+}

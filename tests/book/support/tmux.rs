@@ -1,0 +1,146 @@
+//! What does a student see on a real terminal?
+//!
+//! tmux gives us one: we type, and read the screen. Its server is our own, under a name of
+//! our own, and ends with the test. Read tmux(1), above all send-keys and capture-pane.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::wait::{DEADLINE, within};
+use super::{processes, program};
+
+/// A terminal with a shell on it, `outer 1$ `, whose prompts count the commands.
+pub struct Terminal {
+    home: PathBuf,
+    /// How many prompts of the outer shell there have been.
+    prompts: u32,
+}
+
+const PROMPT: &str = "PS1='outer \\#$ '\n";
+const INNER_PROMPT: &str = "PS1='\\h\\$ '\n";
+
+impl Terminal {
+    /// Open a terminal and wait for the prompt.
+    pub fn open() -> Terminal {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+        fs::create_dir_all(&home).expect("the target folder is ours");
+        // Read by the shell in a lesson. The outer shell has a file of its own.
+        fs::write(home.join(".bashrc"), INNER_PROMPT).expect("it is ours");
+        fs::write(home.join("outer"), PROMPT).expect("it is ours");
+        let mut terminal = Terminal { home, prompts: 0 };
+        terminal.start_server();
+        terminal.await_prompt();
+        terminal
+    }
+
+    fn start_server(&self) {
+        let shell = format!("bash --noprofile --rcfile {}/outer", self.home.display());
+        let path = std::env::var("PATH").unwrap_or_default();
+        let programs = program("fakedocker");
+        let programs = programs.parent().unwrap_or(Path::new("/")).display();
+        let mut command = self.tmux(&["-f", "/dev/null", "new-session", "-d"]);
+        command.args(["-x", "120", "-y", "200", &shell]);
+        command.env("PATH", format!("{programs}:{path}")).env("HOME", &self.home);
+        command.env("SHELL", "/bin/bash").env_remove("NO_COLOR").env_remove("TMUX");
+        let started = processes::mark(&mut command).status().expect("tmux is installed");
+        assert!(started.success(), "tmux: {started}");
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("tmux");
+        let server = format!("fakedocker-test-{}", std::process::id());
+        command
+            .args(["-u", "-L", &server])
+            .args(arguments)
+            .env("TMUX_TMPDIR", &self.home);
+        command
+    }
+
+    /// Type `line` and Enter.
+    pub fn enter(&self, line: &str) {
+        let typed = self.tmux(&["send-keys", "-l", "--", line]).status();
+        assert!(typed.expect("tmux is installed").success());
+        self.press("Enter");
+    }
+
+    /// Press a key, named as in tmux: `C-c`, `C-z`, `Enter`.
+    pub fn press(&self, key: &str) {
+        let pressed = self.tmux(&["send-keys", key]).status();
+        assert!(pressed.expect("tmux is installed").success());
+    }
+
+    /// Everything on the screen, without the empty lines below.
+    pub fn screen(&self) -> String {
+        let shown = self.tmux(&["capture-pane", "-p"]).output();
+        let shown = shown.expect("tmux is installed").stdout;
+        String::from_utf8_lossy(&shown).trim_end().to_string()
+    }
+
+    /// Wait until `text` is on the screen.
+    pub fn await_text(&self, text: &str) {
+        self.await_screen(text, |screen| screen.contains(text));
+    }
+
+    /// Wait until the last line is `line`.
+    pub fn await_last(&self, line: &str) {
+        self.await_screen(line, |screen| screen.lines().last() == Some(line));
+    }
+
+    /// Wait for the next prompt of the outer shell.
+    pub fn await_prompt(&mut self) {
+        self.prompts += 1;
+        self.await_last(&format!("outer {}$", self.prompts));
+    }
+
+    /// Wait until a lesson that has made `requests` asks for Enter (true), or until it has
+    /// ended and the prompt is there.
+    pub fn await_step_or_prompt(&mut self, requests: usize) -> bool {
+        let prompt = format!("outer {}$", self.prompts + 1);
+        let mut steps = false;
+        self.await_screen("a step or a prompt", |screen| {
+            let last = screen.lines().last().unwrap_or_default();
+            steps = last.contains("[Enter]")
+                && screen.matches("→ kernel").count() == requests;
+            steps || last == prompt
+        });
+        self.prompts += u32::from(!steps);
+        steps
+    }
+
+    /// Wait for a prompt of a shell in a lesson.
+    pub fn await_inner_prompt(&self) {
+        let is_prompt =
+            |line: &str| line.ends_with(['$', '#']) && !line.contains("outer");
+        self.await_screen("the inner prompt", |screen| {
+            screen.lines().last().is_some_and(is_prompt)
+        });
+    }
+
+    fn await_screen(&self, what: &str, mut holds: impl FnMut(&str) -> bool) {
+        let shown = within(DEADLINE, || holds(&self.screen()).then_some(()));
+        assert!(shown.is_some(), "waited in vain for {what:?} on:\n{}", self.screen());
+    }
+
+    /// Start with an empty screen, so that old lines are not taken for new ones.
+    pub fn clear(&mut self) {
+        self.enter("clear");
+        self.await_prompt();
+    }
+
+    /// Whether what is typed arrives, and is shown while it is typed.
+    pub fn assert_usable(&mut self) {
+        self.clear();
+        self.enter("read -r word && echo \"the word is $word\"");
+        self.enter("sesame");
+        self.await_text("the word is sesame");
+        self.await_prompt();
+        assert!(self.screen().lines().any(|line| line == "sesame"), "{}", self.screen());
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]).status().ok();
+    }
+}
