@@ -38,22 +38,9 @@ fn main() -> ExitCode {
 fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let host = look(stage, "host", None)?;
     let old_root = &*device_of_root()?;
+    let (jailed, fled) = in_a_chroot(stage, old_root)?;
 
-    let mut first = stage.fork(|cue| {
-        build(stage)?;
-        stage.ask(format!("chroot({ROOT:?})"), || chroot(ROOT))?;
-        stage.ask("chdir(\"/\")", || chdir("/"))?;
-        cue.report(look(stage, "chroot", None)?)?;
-        escape::attempt(stage)?;
-        cue.report(look(stage, "chroot", Some(old_root))?)?;
-        Ok(0)
-    })?;
-    let jailed = first.evidence()?;
-    first.proceed()?;
-    let fled = first.evidence()?;
-    first.finish()?;
-
-    let mut second = stage.fork(|cue| {
+    let mut container = stage.fork(|cue| {
         build(stage)?;
         pivot::enter(stage, Path::new(ROOT))?;
         cue.report(look(stage, "pivot", Some(old_root))?)?;
@@ -66,13 +53,12 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
         cue.report(Evidence::joined([("is", tried), ("after", after)]))?;
         cue.exec(stage, &Program::from_command(&args.command))
     })?;
-    let entered = second.evidence()?;
-    second.proceed()?;
-    let stayed = second.evidence()?;
-    let status = second.finish()?;
+    let entered = container.evidence()?;
+    container.proceed()?;
+    let stayed = container.evidence()?;
+    let status = container.finish()?;
 
-    let writable =
-        if args.read_only { "Read-only file system (os error 30)" } else { "yes" };
+    let writable = if args.read_only { "EROFS" } else { "yes" };
     Ok(Verdict::on("chroot can be left; after pivot_root there is nothing to go to")
         .differ("the chroot's root", &host["root"], &jailed["root"])
         .equal("where the escape from chroot leads", &host["root"], &fled["root"])
@@ -84,8 +70,26 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
             &stayed["after root"],
         )
         .equal("the old root, seen from there", "gone", &stayed["after old root"])
-        .equal("a file can be written", writable, &stayed["is writable"])
+        .equal("whether a file can be written", writable, &stayed["is writable"])
         .status(status))
+}
+
+/// The first prisoner: what "/" is in the chroot, and what it is after the escape.
+fn in_a_chroot(stage: &Stage, old_root: &str) -> Result<(Evidence, Evidence)> {
+    let mut prisoner = stage.fork(|cue| {
+        build(stage)?;
+        stage.ask(format!("chroot({ROOT:?})"), || chroot(ROOT))?;
+        stage.ask("chdir(\"/\")", || chdir("/"))?;
+        cue.report(look(stage, "chroot", None)?)?;
+        escape::attempt(stage)?;
+        cue.report(look(stage, "chroot", Some(old_root))?)?;
+        Ok(0)
+    })?;
+    let jailed = prisoner.evidence()?;
+    prisoner.proceed()?;
+    let fled = prisoner.evidence()?;
+    prisoner.finish()?;
+    Ok((jailed, fled))
 }
 
 /// A root for a prisoner, and a /proc in it, in a mount namespace of its own.
