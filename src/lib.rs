@@ -1,1 +1,5 @@
 //! engine
+
+pub mod import;
+pub mod store;
+pub mod sys;

@@ -10,4 +10,5 @@
     reason = "a test says what must be there in the shortest way"
 )]
 
+mod import;
 mod support;
