@@ -1,8 +1,8 @@
 //! What does a tar archive say that its headers have no room for?
 //!
 //! Records such as `path=…`, `mtime=…` and `SCHILY.xattr.security.capability=…`, in the
-//! PAX format: pax(1), "pax Extended Header". Files with holes are GNU tar's own addition:
-//! its manual, "Storing Sparse Files".
+//! PAX format: pax(1), "pax Extended Header". Files with holes are GNU tar's own
+//! addition: its manual, "Storing Sparse Files".
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

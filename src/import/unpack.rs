@@ -244,7 +244,7 @@ impl Tree {
         value: &[u8],
     ) -> io::Result<()> {
         let name = xattr.as_bytes();
-        // With these, an image could tell overlay to hide files or to fetch them elsewhere.
+        // With these, an image could tell overlay to hide files or to move them.
         let to_overlay = [&b"trusted.overlay."[..], b"user.overlay."]
             .iter()
             .any(|at| name.starts_with(at));
