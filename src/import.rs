@@ -78,9 +78,8 @@ fn in_source(source: &Path, error: &Error) -> Error {
 }
 
 fn warn_of(unpacked: &Unpacked) {
-    for (what, left_out) in &unpacked.left_out {
-        let example = left_out.first().map_or("", String::as_str);
-        stage::warn(format!("{} {what} left out, as {example}", left_out.len()));
+    for (what, (count, first)) in &unpacked.left_out {
+        stage::warn(format!("{what} left out: {count}, the first is {first}"));
     }
 }
 

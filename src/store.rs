@@ -7,10 +7,10 @@
 //! ROOT/images/ID/rootfs
 //! ```
 //!
-//! A folder that is not on the list and that nobody holds is rubbish: what a killed import
-//! left, or an image that was replaced and whose last container is gone. The kernel drops
-//! a lock with its last descriptor (flock(2)), however the holder ended, so that the next
-//! [`Store::open`] can tell, and removes it.
+//! A folder that is not on the list and that nobody holds is rubbish: what a killed
+//! import left, or an image that was replaced and whose last container is gone. The
+//! kernel drops a lock with its last descriptor (flock(2)), however the holder ended, so
+//! that the next [`Store::open`] can tell, and removes it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};

@@ -100,7 +100,7 @@ fn ahead(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead>> {
     let thread = thread::Builder::new().name("decoder".into());
     let started = thread.spawn(move || fill_all(source, &empty, &full));
     started.map_err(|error| Error::io("clone3", &error))?;
-    Ok(Box::new(Ahead { chunks, used, chunk: Chunk::default(), at: 0 }))
+    Ok(Box::new(Ahead { chunks, used, chunk: Chunk::default(), at: 0, ended: false }))
 }
 
 /// Some bytes of the stream. One without bytes is the stream's end.
@@ -145,15 +145,17 @@ struct Ahead {
     used: SyncSender<Chunk>,
     chunk: Chunk,
     at: usize,
+    ended: bool,
 }
 
 impl BufRead for Ahead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.chunk.length {
+        if self.at == self.chunk.length && !self.ended {
             self.used.try_send(mem::take(&mut self.chunk)).ok();
             self.at = 0;
             let gone = |_| io::Error::other("its reader has ended");
             self.chunk = self.chunks.recv().map_err(gone)??;
+            self.ended = self.chunk.length == 0;
         }
         Ok(&self.chunk.memory[self.at..self.chunk.length])
     }

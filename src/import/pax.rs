@@ -1,8 +1,8 @@
 //! What does a tar archive say that its headers have no room for?
 //!
 //! Records such as `path=…`, `mtime=…` and `SCHILY.xattr.security.capability=…`, in the
-//! PAX format: pax(1), "pax Extended Header". Files with holes are GNU tar's own addition:
-//! its manual, "Storing Sparse Files".
+//! PAX format: pax(1), "pax Extended Header". Files with holes are GNU tar's own
+//! addition: its manual, "Storing Sparse Files".
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn records_hold_any_byte_and_the_last_one_counts() {
-        let records = Records::parse(b"9 path=a\n10 path=\n\0\n9 path=b\n").unwrap();
+        let records = Records::parse(b"9 path=a\n11 path=\n\0\n9 path=b\n").unwrap();
         assert_eq!(records.get("path"), Some(&b"b"[..]));
         let wrong: [&[u8]; 6] =
             [b"9 path=a", b"x", b"99 path=a\n", b"0 a=b\n", b"3 \n", b"-1 a=b\n"];

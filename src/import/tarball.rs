@@ -80,6 +80,20 @@ struct Said {
     records: Records,
 }
 
+impl Said {
+    /// The member's name: of all that name it, the latest invention counts.
+    fn path(&self, header: &Header) -> Vec<u8> {
+        let record = self.records.get("GNU.sparse.name").or(self.records.get("path"));
+        let said = record.or(self.name.as_deref()).map(Vec::from);
+        said.unwrap_or_else(|| header.path_bytes().into_owned())
+    }
+
+    fn link(&self, header: &Header) -> Vec<u8> {
+        let said = self.records.get("linkpath").or(self.link.as_deref()).map(Vec::from);
+        said.or(header.link_name_bytes().map(Vec::from)).unwrap_or_default()
+    }
+}
+
 /// An archive that is read from front to back.
 pub struct Tarball<R> {
     source: R,
@@ -142,32 +156,32 @@ impl<R: BufRead> Tarball<R> {
         Ok(())
     }
 
-    fn member(&mut self, header: &Header, mut said: Said) -> Result<Member> {
+    fn member(&mut self, header: &Header, said: Said) -> Result<Member> {
         if let Some(size) = said.records.get("size")
             && header.entry_type() != EntryType::Link
         {
             let size = pax::number(size).ok_or_else(|| self.damaged())?;
             (self.left, self.filling) = with_filling(size);
         }
-        let records = &said.records;
-        let name = records.get("GNU.sparse.name").or(records.get("path"));
-        let name = name.map(Vec::from).or(said.name.take());
-        let path = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = said.path(header);
         self.last = Some(path.clone());
-        let link = said.records.get("linkpath").map(Vec::from).or(said.link.take());
-        let link = link.or(header.link_name_bytes().map(Vec::from)).unwrap_or_default();
         let traits = traits(header, &said.records).ok_or_else(|| self.damaged())?;
-        let kind = match header.entry_type() {
+        let kind = self.kind(header, &said, path.ends_with(b"/"))?;
+        Ok(Member { path, kind, traits })
+    }
+
+    fn kind(&mut self, header: &Header, said: &Said, slash: bool) -> Result<Kind> {
+        Ok(match header.entry_type() {
             // Before there was a type for folders, the name ended in a slash.
-            EntryType::Regular if path.ends_with(b"/") => Kind::Folder,
+            EntryType::Regular if slash => Kind::Folder,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 Kind::File(self.extents(header, &said.records)?)
             }
             EntryType::Directory => Kind::Folder,
             // With a list of what was in it, in incremental archives.
             kind if kind.as_byte() == b'D' => Kind::Folder,
-            EntryType::Symlink => Kind::Symlink(link),
-            EntryType::Link => Kind::Link(link),
+            EntryType::Symlink => Kind::Symlink(said.link(header)),
+            EntryType::Link => Kind::Link(said.link(header)),
             EntryType::Fifo => Kind::Node(Node::Fifo),
             EntryType::Char | EntryType::Block => Kind::Node(self.device(header)?),
             other => {
@@ -175,8 +189,7 @@ impl<R: BufRead> Tarball<R> {
                 let what = format!("an entry of the unknown type `{letter}`");
                 return Err(Error::input(place(&self.last, &what)));
             }
-        };
-        Ok(Member { path, kind, traits })
+        })
     }
 
     fn device(&self, header: &Header) -> Result<Node> {

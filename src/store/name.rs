@@ -36,13 +36,13 @@ impl Name {
         if !repository.split('/').all(is_component) {
             return Err(wrong(
                 "this is no name",
-                "a-z and 0-9, with . _ __ - or / between them, and a tag: my/debian_12:slim",
+                "a-z 0-9, single . _ - or / between them, and a tag: my/debian_12:slim",
             ));
         }
         if !is_tag(tag) {
             return Err(wrong(
                 "this is no tag",
-                "after the colon: up to 128 of A-Z a-z 0-9 _ . -, not beginning with . or -",
+                "after the colon: up to 128 of A-Za-z0-9_.- with no . or - first",
             ));
         }
         Ok(Name(format!("{repository}:{tag}")))
@@ -81,7 +81,7 @@ fn is_tag(text: &str) -> bool {
         && text.chars().all(|letter| word(letter) || letter == '.' || letter == '-')
 }
 
-/// A name from outside, fit for a line on a terminal: short, and without control characters.
+/// A name from outside, fit for a line on a terminal: short, no control characters.
 pub(crate) fn shown(name: impl AsRef<[u8]>) -> String {
     const LONGEST: usize = 100;
     let name = String::from_utf8_lossy(name.as_ref());

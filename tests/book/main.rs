@@ -12,6 +12,7 @@
 
 mod checks;
 mod house;
+mod import;
 mod lessons;
 mod narration;
 mod pages;
