@@ -54,7 +54,10 @@ impl Cue {
             .map_err(|errno| Error::call("rt_sigaction(SIGPIPE)", errno))?;
         // Blocked signals stay blocked across execve(2), too.
         stage.signals.release()?;
-        match program.exec(stage)? {}
+        let Err(error) = program.exec(stage);
+        // No other program takes over: children of our own are ended, and waited for.
+        stage.signals.hold()?;
+        Err(error)
     }
 
     fn tell(&mut self, message: &Message) -> Result<()> {
