@@ -282,7 +282,7 @@ impl Child<'_> {
     fn pass_on(&mut self, signal: Signal, info: &siginfo) -> Result<()> {
         let number_one = proc::pids_of(self.pid)
             .is_ok_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
-        let deaf = number_one && !proc::handles(self.pid, signal);
+        let deaf = number_one && !proc::hears(self.pid, signal);
         let from_terminal = info.ssi_code == SI_KERNEL;
         let what = match deaf {
             true if signal != Signal::SIGINT || self.warned => Signal::SIGKILL,

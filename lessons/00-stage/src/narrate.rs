@@ -270,7 +270,7 @@ impl Stage {
             format!("  {}       {call}  {}", "next".yellow(), "[Enter]".dimmed());
         write_all(io::stdout(), prompt.as_bytes())
             .map_err(|errno| Error::call("write", errno))?;
-        self.await_input()?;
+        self.signals.holding(|| self.await_input())?;
         read(io::stdin(), &mut [0; 256]).map_err(|errno| Error::call("read", errno))?;
         // The line that tells the result takes the place of the one that asked.
         let erase = if colored::control::SHOULD_COLORIZE.should_colorize() {

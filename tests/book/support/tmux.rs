@@ -40,7 +40,7 @@ impl Terminal {
         let programs = program("fakedocker");
         let programs = programs.parent().unwrap_or(Path::new("/")).display();
         let mut command = self.tmux(&["-f", "/dev/null", "new-session", "-d"]);
-        command.args(["-x", "120", "-y", "200", &shell]);
+        command.args(["-x", "220", "-y", "200", &shell]);
         command.env("PATH", format!("{programs}:{path}")).env("HOME", &self.home);
         command.env("SHELL", "/bin/bash").env_remove("NO_COLOR").env_remove("TMUX");
         let started = processes::mark(&mut command).status().expect("tmux is installed");
