@@ -1,1 +1,26 @@
-//! engine
+//! How do the lessons become a container engine?
+//!
+//! Read `run.rs` first: [`run::contain`] is the course's table of contents. Everything else
+//! decides what to contain, or tidies up.
+//!
+//! | file | its question |
+//! |---|---|
+//! | `run.rs` | in which order does a container come to life? |
+//! | `spec.rs` | how is a container described? |
+//! | `describe.rs` | how do an image and some flags become a description? |
+//! | `container.rs` | where does a container keep what it is, and who takes it away? |
+//! | `store.rs` | where do images live, and who may take them away? |
+//! | `import.rs` | how does a tarball become a root file system? |
+//! | `clean.rs` | what is left on this machine that carries our name? |
+//! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
+//! | `sys.rs` | what does the engine ask the kernel for that no lesson teaches? |
+
+pub mod clean;
+pub mod container;
+pub mod describe;
+pub mod import;
+pub mod run;
+pub mod spec;
+pub mod stand_in;
+pub mod store;
+pub mod sys;

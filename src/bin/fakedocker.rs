@@ -1,3 +1,166 @@
-//! The command line of `fakedocker`.
+//! What can one say to `fakedocker`?
+//!
+//! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
-fn main() {}
+use std::io::{IsTerminal, stdin};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use fakedocker::describe::Request;
+use fakedocker::run::{self, Options};
+use fakedocker::store::{ROOT, Store};
+use fakedocker::{container, import};
+use stage::Result;
+
+/// A container engine that is the sum of its lessons
+#[derive(Parser)]
+#[command(name = "fakedocker", version)]
+struct Cli {
+    /// Where images and containers are kept
+    #[arg(long, value_name = "DIR", default_value = ROOT, global = true)]
+    root: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a command in a new container
+    Run(Run),
+    /// Make an image from the tarball of a root file system
+    Import(Import),
+    /// Remove containers that have ended
+    Rm(Rm),
+}
+
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+struct Run {
+    /// Remove the container when it ends
+    #[arg(long)]
+    rm: bool,
+    /// Let the container read standard input
+    #[arg(short, long)]
+    interactive: bool,
+    /// The hostname in the container, at most 64 bytes [default: the container's ID]
+    #[arg(short, long)]
+    hostname: Option<String>,
+    /// A name for the container
+    #[arg(long)]
+    name: Option<String>,
+    /// Set an environment variable, or pass on ours
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// The working directory in the container
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// Show a folder or file of the host in the container
+    #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
+    volume: Vec<String>,
+    /// Make the container's root file system read-only
+    #[arg(long)]
+    read_only: bool,
+    /// Print what each lesson does, on standard error
+    #[arg(long)]
+    explain: bool,
+    /// Use the root file system in this folder: then no IMAGE is given
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// `host` (this machine) or an imported image; then the command [default: a shell]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "IMAGE [COMMAND [ARG]"
+    )]
+    words: Vec<String>,
+}
+
+#[derive(Args)]
+struct Import {
+    /// A tar file, plain or compressed by gzip, xz or zstd; `-` for standard input
+    tarball: PathBuf,
+    /// The image's name, such as debian or debian:12
+    name: String,
+}
+
+#[derive(Args)]
+struct Rm {
+    /// Names or IDs of containers
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
+    let store = || Store::open(&cli.root);
+    let done = match &cli.command {
+        Command::Run(args) => store().and_then(|store| run::run(&store, &args.options())),
+        Command::Import(args) => store().and_then(|store| import_image(&store, args)),
+        Command::Rm(args) => store().and_then(|store| remove(&store, args)),
+    };
+    done.map_or_else(|error| stage::fail(&error), ExitCode::from)
+}
+
+/// clap's own words, and Docker's exit status for a wrong command line.
+fn explain(error: &clap::Error) -> ExitCode {
+    // With nowhere to print to, the exit status has to say it.
+    error.print().ok();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => stage::FAILED.into(),
+    }
+}
+
+impl Run {
+    fn options(&self) -> Options {
+        let (image, command) = match (&self.rootfs, self.words.split_first()) {
+            (None, Some((image, command))) => (Some(image.clone()), command.to_vec()),
+            _ => (None, self.words.clone()),
+        };
+        let request = Request {
+            image,
+            rootfs: self.rootfs.clone(),
+            command,
+            name: self.name.clone(),
+            hostname: self.hostname.clone(),
+            env: self.env.clone(),
+            cwd: self.workdir.clone(),
+            volumes: self.volume.clone(),
+            read_only: self.read_only,
+            terminal: self.interactive && stdin().is_terminal(),
+        };
+        let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
+        Options { request, remove, interactive, explain }
+    }
+}
+
+fn import_image(store: &Store, args: &Import) -> Result<u8> {
+    let image = import::import(store, &args.tarball, &args.name)?;
+    stage::tell(&image.name)?;
+    Ok(0)
+}
+
+/// Each for itself: one that cannot be removed does not keep the others.
+fn remove(store: &Store, args: &Rm) -> Result<u8> {
+    let mut result = Ok(0);
+    for which in &args.containers {
+        match container::remove_ended(store, which) {
+            Ok(()) => stage::tell(which)?,
+            Err(error) => {
+                if let Err(earlier) = std::mem::replace(&mut result, Err(error.status(1)))
+                {
+                    stage::fail(&earlier);
+                }
+            }
+        }
+    }
+    result
+}

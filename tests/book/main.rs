@@ -10,6 +10,7 @@
     reason = "a test says what must be there in the shortest way"
 )]
 
+mod checks;
 mod house;
 mod lessons;
 mod narration;

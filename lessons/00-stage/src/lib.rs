@@ -85,3 +85,8 @@ pub fn fail(error: &Error) -> ExitCode {
 pub fn warn(text: impl std::fmt::Display) {
     narrate::complain("warning", text);
 }
+
+/// A line on standard output, for programs that are no lesson. Fails when nobody reads.
+pub fn tell(text: impl std::fmt::Display) -> Result<()> {
+    narrate::say(text)
+}

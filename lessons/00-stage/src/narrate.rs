@@ -352,6 +352,12 @@ impl Look<'_> {
     }
 }
 
+/// A line on standard output.
+pub(crate) fn say(text: impl Display) -> Result<()> {
+    let line = format!("{text}\n");
+    write_all(io::stdout(), line.as_bytes()).map_err(|errno| Error::call("write", errno))
+}
+
 /// A line on standard error: `error: …`, `hint: …` or `warning: …`.
 pub(crate) fn complain(label: &str, text: impl Display) {
     let line = format!(

@@ -67,6 +67,14 @@ impl Signals {
     }
 }
 
+/// Signals that nobody will read must not stay blocked.
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // It cannot fail: the mask was valid when we read it.
+        self.release().ok();
+    }
+}
+
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.as_fd()

@@ -4,10 +4,10 @@
 //! runtime specification (config.md, "Mounts"). Then the few devices that every program
 //! expects. Read mount(2), tmpfs(5) and pts(4).
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
+use nix::unistd::symlinkat;
 use stage::{Error, Result, Stage};
 
 use crate::NONE;
@@ -119,11 +119,10 @@ pub fn devices(stage: &Stage, root: &Root) -> Result<()> {
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
         remount(stage, root, &source, flags, "MS_RDONLY|MS_NOSUID|MS_NOEXEC")?;
     }
-    let dev = path_of(&root.folder(stage, Path::new("/dev"))?);
+    let dev = root.folder(stage, Path::new("/dev"))?;
     for (name, leads_to) in LINKS {
-        let made = symlink(leads_to, dev.join(name));
-        made.map_err(|error| {
-            Error::io(format!("symlink({leads_to:?}, /dev/{name})"), &error)
+        symlinkat(leads_to, &dev, name).map_err(|errno| {
+            Error::call(format!("symlinkat({leads_to:?}, /dev, {name:?})"), errno)
         })?;
     }
     Ok(())

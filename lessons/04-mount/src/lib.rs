@@ -24,7 +24,7 @@ const NONE: Option<&str> = None;
 pub fn isolate(stage: &Stage) -> Result<()> {
     stage.ask("unshare(CLONE_NEWNS)", || unshare(CloneFlags::CLONE_NEWNS))?;
     // "/" is usually shared: without this our next mount would appear on the host, too.
-    propagate(stage, Path::new("/"), Propagation::Private, MsFlags::MS_REC)
+    propagate_all(stage, Path::new("/"), Propagation::Private)
 }
 
 /// What a mount passes on to the mounts that it was copied to, and takes from them.
@@ -52,17 +52,18 @@ impl Propagation {
     }
 }
 
-/// Set the propagation of the mount at `target`, and with MS_REC of all below it.
-pub fn propagate(
-    stage: &Stage,
-    target: &Path,
-    how: Propagation,
-    rec: MsFlags,
-) -> Result<()> {
+/// Set the propagation of the mount at `target`.
+pub fn propagate(stage: &Stage, target: &Path, how: Propagation) -> Result<()> {
     let (flag, name) = how.flag();
-    let all = if rec.is_empty() { "" } else { "MS_REC|" };
-    let call = format!("mount(NULL, {target:?}, NULL, {all}{name}, NULL)");
-    stage.ask(call, || mount(NONE, target, NONE, rec | flag, NONE))
+    let call = format!("mount(NULL, {target:?}, NULL, {name}, NULL)");
+    stage.ask(call, || mount(NONE, target, NONE, flag, NONE))
+}
+
+/// Set the propagation of the mount at `target` and of all below it.
+pub fn propagate_all(stage: &Stage, target: &Path, how: Propagation) -> Result<()> {
+    let (flag, name) = how.flag();
+    let call = format!("mount(NULL, {target:?}, NULL, MS_REC|{name}, NULL)");
+    stage.ask(call, || mount(NONE, target, NONE, MsFlags::MS_REC | flag, NONE))
 }
 
 /// Mount a /proc that shows the processes of our PID namespace. Programs in it need no

@@ -10,7 +10,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mount::Propagation::{self, Private, Shared, Slave, Unbindable};
-use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
 use stage::{Error, Evidence, Result, Stage, Verdict};
 
@@ -59,7 +58,7 @@ fn prepare(stage: &Stage) -> Result<()> {
         let place = place(name);
         make_folder(&place)?;
         mount::tmpfs(stage, &place)?;
-        mount::propagate(stage, &place, Shared, MsFlags::empty())?;
+        mount::propagate(stage, &place, Shared)?;
         ["up", "down"].iter().try_for_each(|way| make_folder(&place.join(way)))?;
     }
     make_folder(Path::new("/tmp/bound"))
@@ -70,7 +69,7 @@ fn in_the_copy(stage: &Stage) -> Result<Evidence> {
     stage.ask("unshare(CLONE_NEWNS)", || unshare(CloneFlags::CLONE_NEWNS))?;
     let mut seen = Evidence::default();
     for (name, how) in KINDS {
-        mount::propagate(stage, &place(name), how, MsFlags::empty())?;
+        mount::propagate(stage, &place(name), how)?;
         mount::tmpfs(stage, &place(name).join("up"))?;
         let bound = mount::bind(stage, &place(name), Path::new("/tmp/bound"));
         seen.record(name, if bound.is_ok() { "can be bound" } else { "cannot be bound" });

@@ -1,0 +1,157 @@
+//! Does a program do what the lesson asks for?
+//!
+//! The program is a black box, in any language. Its shell is asked from inside, the kernel
+//! is asked from outside at the same time, and the host again when all is over. That host
+//! is a stand-in (sys.rs): a program that goes wrong does the machine no lasting harm.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::Duration;
+
+use fakedocker::{stand_in, sys};
+use stage::{Error, Result};
+
+use crate::lessons::{self, Lesson};
+use crate::program::{Program, Silence};
+use crate::questions::{Check, Place, Questions};
+use crate::witness;
+
+/// Check the program `argv`, else the student's exercise. True if all claims hold.
+pub fn check(lesson: &Lesson, argv: Vec<OsString>, patience: Duration) -> Result<bool> {
+    let questions = Questions::read(&lesson.questions())?;
+    if !sys::is_root() {
+        let error =
+            Error::input("a check looks at other processes from outside, as root");
+        return Err(error.hint("run it with sudo"));
+    }
+    let argv = if argv.is_empty() { lessons::exercise(lesson)? } else { argv };
+    say(&format!("{} · {}\n", lesson.name, questions.question))?;
+    let report = examine(&questions, &argv, patience)?;
+    report.verdict(&lesson.name)?;
+    Ok(report.hint.is_none())
+}
+
+fn examine(
+    questions: &Questions,
+    argv: &[OsString],
+    patience: Duration,
+) -> Result<Report> {
+    let here = std::env::current_dir().map_err(|error| Error::io("getcwd", &error))?;
+    sys::become_subreaper()?;
+    stand_in::enter()?;
+    witness::take_position()?;
+    witness::prepare(questions.setup.as_deref().unwrap_or_default())?;
+    let checks = with_host(&questions.check)?;
+    let (later, sooner): (Vec<_>, Vec<_>) =
+        checks.into_iter().partition(|(check, _)| check.place == Place::After);
+
+    let mut report = Report::default();
+    let program = Program::start(argv, &here, patience)?;
+    interview(program, &sooner, &mut report)?;
+    for (check, before) in &later {
+        report.seen(check, before, witness::observe(&check.command, witness::ours()))?;
+    }
+    Ok(report)
+}
+
+/// What is asked while the program runs, from its start to its end.
+fn interview(
+    mut program: Program,
+    checks: &[(&Check, String)],
+    report: &mut Report,
+) -> Result<()> {
+    let shell = program.greet();
+    report.heard("a shell answers on standard input", &shell)?;
+    for (check, before) in checks {
+        let seen = match (check.place, &shell) {
+            (Place::Outside, Ok(pid)) => witness::observe(&check.command, *pid),
+            // Without a shell there is nothing to look at, and asking says why.
+            _ => program.ask(&check.command),
+        };
+        report.seen(check, before, seen)?;
+    }
+    report.heard("the program ends when its input ends", &program.end())
+}
+
+/// Each check with what the host shows now, if the check compares.
+fn with_host(checks: &[Check]) -> Result<Vec<(&Check, String)>> {
+    let look = |check: &Check| match check.compares() {
+        true => witness::observe(&check.command, witness::ours())
+            .map_err(|silence| Error::input(silence.why)),
+        false => Ok(String::new()),
+    };
+    checks.iter().map(|check| Ok((check, look(check)?))).collect()
+}
+
+/// What came out so far.
+#[derive(Default)]
+struct Report {
+    claims: usize,
+    held: usize,
+    /// The program has stopped answering.
+    silent: bool,
+    /// What to do about the first claim that does not hold.
+    hint: Option<String>,
+}
+
+impl Report {
+    /// Whether the program could be talked to.
+    fn heard<T>(&mut self, claim: &str, answer: &Result<T, Silence>) -> Result<()> {
+        match answer {
+            Ok(_) => self.holds(claim),
+            Err(silence) => self.silent(claim, silence),
+        }
+    }
+
+    fn seen(
+        &mut self,
+        check: &Check,
+        before: &str,
+        seen: Result<String, Silence>,
+    ) -> Result<()> {
+        match seen {
+            Ok(seen) if check.holds(&seen, before) => self.holds(&check.claim),
+            Ok(seen) => {
+                self.hint.get_or_insert_with(|| check.advice(&seen, before));
+                self.claim("✗", &check.claim)
+            }
+            Err(silence) => self.silent(&check.claim, &silence),
+        }
+    }
+
+    fn holds(&mut self, claim: &str) -> Result<()> {
+        self.held += 1;
+        self.claim("✓", claim)
+    }
+
+    /// A program that does not answer one question answers none after it: only the first
+    /// is held against it, the others were not asked.
+    fn silent(&mut self, claim: &str, silence: &Silence) -> Result<()> {
+        if std::mem::replace(&mut self.silent, true) {
+            return self.claim("○", claim);
+        }
+        self.hint.get_or_insert_with(|| silence.why.clone());
+        self.claim("✗", claim)?;
+        silence.last_words.iter().try_for_each(|line| say(&format!("  | {line}")))
+    }
+
+    fn claim(&mut self, mark: &str, claim: &str) -> Result<()> {
+        self.claims += 1;
+        say(&format!("{mark} {claim}"))
+    }
+
+    fn verdict(&self, lesson: &str) -> Result<()> {
+        let (held, claims) = (self.held, self.claims);
+        match &self.hint {
+            Some(hint) => say(&format!(
+                "\nhint: {hint}\n✗ {lesson}: {held} of {claims} claims hold"
+            )),
+            None => say(&format!("\n✓ {lesson}: all {claims} claims hold")),
+        }
+    }
+}
+
+fn say(line: &str) -> Result<()> {
+    let said = writeln!(std::io::stdout(), "{line}");
+    said.map_err(|error| Error::io("write", &error))
+}

@@ -1,0 +1,278 @@
+//! How do we talk to a program that we did not write?
+//!
+//! Through the shell that it starts: we type a question, and the answer stands between
+//! two marks that nobody else can know. It may say what it likes besides, never answer,
+//! write without end, end at once or leave processes behind: everything is waited for with
+//! a deadline, and in the end nothing of it is left.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fakedocker::sys;
+use stage::{Error, Result};
+
+use crate::witness;
+
+/// More than that is no answer to any question, in bytes.
+const FLOOD: usize = 1 << 20;
+
+/// As many of its last words are kept, in bytes.
+const WORDS: usize = 4096;
+
+/// A student's program that is running, with a shell that waits for questions.
+pub struct Program {
+    input: Option<ChildStdin>,
+    events: Receiver<Event>,
+    patience: Duration,
+    mark: String,
+    asked: usize,
+    /// What it wrote to standard output since the last question.
+    heard: Vec<u8>,
+    /// The end of what it wrote to standard error.
+    words: Vec<u8>,
+    open_pipes: usize,
+    ended: Option<String>,
+    silence: Option<Silence>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone)]
+pub struct Silence {
+    /// The reason.
+    pub why: String,
+    /// The last lines that the program wrote to standard error.
+    pub last_words: Vec<String>,
+}
+
+impl Silence {
+    /// A silence in which the program had no last words.
+    pub fn because(why: String) -> Silence {
+        Silence { why, last_words: Vec::new() }
+    }
+}
+
+/// What can happen while we wait.
+enum Event {
+    Output(Vec<u8>),
+    Words(Vec<u8>),
+    /// Nobody can write any more.
+    Closed,
+    Ended(String),
+}
+
+impl Program {
+    /// Start `argv` in `folder` with a pipe to its standard input and two from its outputs.
+    pub fn start(
+        argv: &[OsString],
+        folder: &Path,
+        patience: Duration,
+    ) -> Result<Program> {
+        let mut child = spawn(argv, folder)?;
+        // What nobody takes out is not read in, either: a flood waits in the pipe.
+        let (tell, events) = sync_channel(16);
+        let input = child.stdin.take();
+        listen(child.stdout.take(), Event::Output, tell.clone());
+        listen(child.stderr.take(), Event::Words, tell.clone());
+        thread::spawn(move || {
+            let how = child.wait();
+            let how = how.map_or_else(|error| error.to_string(), |how| how.to_string());
+            tell.send(Event::Ended(how)).ok();
+        });
+        Ok(Program {
+            input,
+            events,
+            patience,
+            mark: random_mark()?,
+            asked: 0,
+            heard: Vec::new(),
+            words: Vec::new(),
+            open_pipes: 2,
+            ended: None,
+            silence: None,
+        })
+    }
+
+    /// See whether a shell answers: its PID on the host.
+    pub fn greet(&mut self) -> Result<i32, Silence> {
+        let answer = self.ask("echo $$")?;
+        let pipe = self.input.as_ref().map(AsRawFd::as_raw_fd).and_then(witness::pipe);
+        let shell =
+            answer.parse().ok().and_then(|pid| witness::shell(pid, pipe.as_deref()));
+        shell.ok_or_else(|| {
+            self.fall_silent(format!(
+                "the shell calls itself process {answer:?}, but none such descends from \
+                 the program: start the shell yourself, not through a service"
+            ))
+        })
+    }
+
+    /// Type `command` into the shell: what it printed, errors included, trimmed.
+    pub fn ask(&mut self, command: &str) -> Result<String, Silence> {
+        if let Some(silence) = &self.silence {
+            return Err(silence.clone());
+        }
+        self.asked += 1;
+        let [begin, end] = ["begin", "end"].map(|part| format!("{part}-{}", self.asked));
+        let mark = &self.mark;
+        // In two pieces: a shell that echoes what it reads does not write the whole mark.
+        let print = |part: &str| format!("printf '\\n%s%s\\n' {mark} {part}");
+        // The program may have cleared the environment.
+        let lab = witness::LAB;
+        let question = format!(
+            "{}; {{ LAB={lab}; {command}\n}} 2>&1; {}\n",
+            print(&begin),
+            print(&end)
+        );
+        let marks = [begin, end].map(|part| format!("\n{mark}{part}\n"));
+        self.heard.clear();
+        if let Some(input) = &mut self.input {
+            // When nobody reads it, nobody answers, and that is what we notice.
+            input.write_all(question.as_bytes()).ok();
+        }
+        self.hear(&marks)
+    }
+
+    fn hear(&mut self, [begin, end]: &[String; 2]) -> Result<String, Silence> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let heard = String::from_utf8_lossy(&self.heard);
+            let answer =
+                heard.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
+            if let Some((answer, _)) = answer {
+                return Ok(answer.trim().to_string());
+            }
+            if heard.len() > FLOOD {
+                return Err(self.fall_silent(
+                    "the program writes without end, and no answer".to_string(),
+                ));
+            }
+            if !self.await_event(deadline) {
+                return Err(self.fall_silent(self.why_no_answer()));
+            }
+        }
+    }
+
+    fn why_no_answer(&self) -> String {
+        let seconds = self.patience.as_secs();
+        match &self.ended {
+            Some(how) if self.open_pipes == 0 => {
+                format!("the program ended ({how}) before a shell answered")
+            }
+            Some(how) => format!("no answer in {seconds} s; the program ended ({how})"),
+            None => format!(
+                "no answer in {seconds} s: the program must start a shell that reads its \
+                 standard input"
+            ),
+        }
+    }
+
+    fn fall_silent(&mut self, why: String) -> Silence {
+        let words = String::from_utf8_lossy(&self.words);
+        let last = words.lines().rev().take(3).map(String::from);
+        let mut last_words: Vec<String> = last.collect();
+        last_words.reverse();
+        let silence = Silence { why, last_words };
+        self.silence = Some(silence.clone());
+        silence
+    }
+
+    /// Close its standard input and wait until all of it has ended.
+    pub fn end(mut self) -> Result<(), Silence> {
+        if let Some(silence) = &self.silence {
+            return Err(silence.clone());
+        }
+        self.input = None;
+        let deadline = Instant::now() + self.patience;
+        while self.await_event(deadline) {
+            self.heard.clear();
+        }
+        match self.ended {
+            Some(_) if self.open_pipes == 0 => Ok(()),
+            _ => Err(self.fall_silent(format!(
+                "the program still runs {} s after its input was closed: wait for the \
+                 shell, then exit",
+                self.patience.as_secs()
+            ))),
+        }
+    }
+
+    /// Take in the next event. False if none came in time, or none can come any more.
+    fn await_event(&mut self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.events.recv_timeout(left) {
+            Ok(Event::Output(bytes)) => self.heard.extend(bytes),
+            Ok(Event::Words(bytes)) => {
+                self.words.extend(bytes);
+                let too_many = self.words.len().saturating_sub(WORDS);
+                self.words.drain(..too_many);
+            }
+            Ok(Event::Closed) => self.open_pipes -= 1,
+            Ok(Event::Ended(how)) => self.ended = Some(how),
+            Err(_) => return false,
+        }
+        !left.is_zero()
+    }
+}
+
+/// Nothing that the program started outlives it, wherever it went: we are the subreaper.
+impl Drop for Program {
+    fn drop(&mut self) {
+        loop {
+            for pid in witness::descendants() {
+                // What cannot be killed is not ours, and not a child to wait for below.
+                sys::kill(pid).ok();
+            }
+            if !sys::wait_for_any_child() {
+                return;
+            }
+        }
+    }
+}
+
+fn spawn(argv: &[OsString], folder: &Path) -> Result<Child> {
+    let (name, args) =
+        argv.split_first().ok_or_else(|| Error::input("no program to check"))?;
+    let mut command = Command::new(name);
+    command.args(args).current_dir(folder).env("LAB", witness::LAB);
+    // The last words of a program that panics are its reason, not where it stood.
+    command.env("RUST_BACKTRACE", "0");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    sys::end_with_us(&mut command).spawn().map_err(|error| {
+        Error::io(name.display(), &error)
+            .hint("after `--` stands a program to start, as in `-- ./my-program`")
+    })
+}
+
+/// Pass on what arrives on `pipe`, until its end.
+fn listen<P: Read + Send + 'static>(
+    mut pipe: Option<P>,
+    event: fn(Vec<u8>) -> Event,
+    tell: SyncSender<Event>,
+) {
+    thread::spawn(move || {
+        let mut bytes = vec![0; 1 << 16];
+        while let Some(count) = pipe.as_mut().and_then(|pipe| pipe.read(&mut bytes).ok())
+        {
+            if count == 0 || tell.send(event(bytes[..count].to_vec())).is_err() {
+                break;
+            }
+        }
+        tell.send(Event::Closed).ok();
+    });
+}
+
+/// A word that a program cannot write by chance.
+fn random_mark() -> Result<String> {
+    let mut bytes = [0; 8];
+    let source = "/dev/urandom";
+    let read = File::open(source).and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(|error| Error::io(source, &error))?;
+    Ok(format!("lab{:016x}", u64::from_ne_bytes(bytes)))
+}

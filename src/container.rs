@@ -1,0 +1,301 @@
+//! Where does a container keep what it is, and who takes it away?
+//!
+//! ```text
+//! ROOT/containers/ID/            locked by the engine that runs the container
+//! ROOT/containers/ID/config.json its description, an OCI runtime configuration
+//! ROOT/containers/ID/state.json  its name, and how it ended
+//! ROOT/containers/ID/layer/upper what it has written
+//! ROOT/containers/ID/layer/work  overlayfs's own
+//! ROOT/containers/ID/rootfs      where its root file system appears, to itself only
+//! ROOT/names/NAME                a link to the ID: only one container can have a name
+//! ```
+//!
+//! A folder that nobody holds and that has no end in its state belonged to an engine that
+//! was killed. The next command takes it away, or notes the end.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use stage::{Error, Result};
+
+use crate::spec::Spec;
+use crate::store::Store;
+
+/// The exit status of a container whose engine was killed: 128 + SIGKILL.
+const KILLED: u8 = 137;
+
+/// A container that this process owns. Dropped without [`Container::keep`], it is removed.
+pub struct Container {
+    /// 64 hexadecimal digits, as Docker has them.
+    pub id: String,
+    folder: PathBuf,
+    root: PathBuf,
+    name: Option<String>,
+    /// The lock dies with its last descriptor, and so with us.
+    _held: File,
+    kept: bool,
+}
+
+/// What is known of a container, besides its description.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// The name that the user gave.
+    pub name: Option<String>,
+    /// It was made to be removed at its end.
+    pub throw_away: bool,
+    /// How it ended, if it has.
+    pub exit_status: Option<u8>,
+}
+
+impl Container {
+    /// Make a container's folder, empty, and take `name` for it.
+    pub fn create(store: &Store, name: Option<&str>) -> Result<Container> {
+        name.map_or(Ok(()), check_name)?;
+        let _store = store.lock_containers()?;
+        sweep(store)?;
+        let id = new_id()?;
+        let folder = folder_of(store, &id);
+        make_folder(&folder, 0o700)?;
+        let held = hold(&folder)?;
+        let root = store.root().to_path_buf();
+        let mut container =
+            Container { id, folder, root, name: None, _held: held, kept: false };
+        for part in ["layer", "layer/upper", "layer/work", "rootfs"] {
+            make_folder(&container.folder.join(part), 0o755)?;
+        }
+        if let Some(name) = name {
+            container.take_name(store, name)?;
+        }
+        Ok(container)
+    }
+
+    /// Write down what it is, before it starts.
+    pub fn describe(&mut self, spec: &Spec, throw_away: bool) -> Result<()> {
+        let name = self.name.clone();
+        write(&self.folder.join("config.json"), spec)?;
+        write(
+            &self.folder.join("state.json"),
+            &State { name, throw_away, exit_status: None },
+        )
+    }
+
+    /// Where its root file system appears.
+    pub fn rootfs(&self) -> PathBuf {
+        self.folder.join("rootfs")
+    }
+
+    /// What it writes goes here; a sibling `work` is overlayfs's own.
+    pub fn upper(&self) -> PathBuf {
+        self.folder.join("layer/upper")
+    }
+
+    /// overlayfs's own folder.
+    pub fn work(&self) -> PathBuf {
+        self.folder.join("layer/work")
+    }
+
+    /// It has ended, and stays: what it wrote is there, and its name is taken.
+    pub fn keep(mut self, exit_status: u8) -> Result<()> {
+        self.kept = true;
+        end(&self.folder, exit_status)
+    }
+
+    /// It has ended, and goes, with all that it wrote.
+    pub fn remove(mut self) -> Result<()> {
+        self.kept = true;
+        remove(&self.root, &self.folder, self.name.as_deref())
+    }
+
+    fn take_name(&mut self, store: &Store, name: &str) -> Result<()> {
+        let link = names_of(store.root()).join(name);
+        make_folder(&names_of(store.root()), 0o700)?;
+        match symlink(&self.id, &link) {
+            Ok(()) => {
+                self.name = Some(name.to_string());
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let other = fs::read_link(&link).unwrap_or_default();
+                let other: String = other.to_string_lossy().chars().take(12).collect();
+                Err(Error::input(format!(
+                    "the name {name:?} is taken by container {other}"
+                ))
+                .hint(format!("choose another, or remove it: fakedocker rm {name}")))
+            }
+            Err(error) => Err(Error::io(link.display(), &error)),
+        }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What stays is taken away by the next command.
+            remove(&self.root, &self.folder, self.name.as_deref()).ok();
+        }
+    }
+}
+
+/// Remove the ended container that `which` (a name, an ID or the beginning of one) means.
+pub fn remove_ended(store: &Store, which: &str) -> Result<()> {
+    let _store = store.lock_containers()?;
+    let id = find(store, which)?;
+    let folder = folder_of(store, &id);
+    let Some(_held) = hold_if_free(&folder) else {
+        return Err(Error::input(format!(
+            "container {which:?} is running: end it first"
+        )));
+    };
+    let state: State = read(&folder.join("state.json")).unwrap_or_default();
+    remove(store.root(), &folder, state.name.as_deref())
+}
+
+/// Take away what killed engines have left; returns a line for each.
+pub fn sweep(store: &Store) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    for id in ids(store)? {
+        let folder = folder_of(store, &id);
+        let Some(_held) = hold_if_free(&folder) else { continue };
+        let short: String = id.chars().take(12).collect();
+        match read::<State>(&folder.join("state.json")) {
+            Some(State { exit_status: Some(_), .. }) => {}
+            Some(State { throw_away: false, .. }) => {
+                end(&folder, KILLED)?;
+                done.push(format!(
+                    "container {short}: its engine was killed, it is kept as ended"
+                ));
+            }
+            state => {
+                let name = state.and_then(|state| state.name);
+                remove(store.root(), &folder, name.as_deref())?;
+                done.push(format!("container {short}: removed"));
+            }
+        }
+    }
+    sweep_names(store)?;
+    Ok(done)
+}
+
+/// Names whose container is gone.
+fn sweep_names(store: &Store) -> Result<()> {
+    for name in entries(&names_of(store.root()))? {
+        let link = names_of(store.root()).join(&name);
+        let id = fs::read_link(&link).unwrap_or_default();
+        if !store.containers().join(id).is_dir() {
+            fs::remove_file(&link).map_err(|error| Error::io(link.display(), &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// The IDs of all containers, in no order.
+pub fn ids(store: &Store) -> Result<Vec<String>> {
+    entries(&store.containers())
+}
+
+/// The ID that `which` means: a name, an ID, or the beginning of exactly one.
+fn find(store: &Store, which: &str) -> Result<String> {
+    check_name(which)?;
+    if let Ok(id) = fs::read_link(names_of(store.root()).join(which)) {
+        return Ok(id.to_string_lossy().into_owned());
+    }
+    let mut meant = ids(store)?.into_iter().filter(|id| id.starts_with(which));
+    match (meant.next(), meant.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => {
+            Err(Error::input(format!("several containers begin with {which:?}")))
+        }
+        (None, _) => Err(Error::input(format!("no container is called {which:?}"))),
+    }
+}
+
+/// Docker's rule for names.
+fn check_name(name: &str) -> Result<()> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    let begins_well = name.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+    if begins_well && name.chars().all(allowed) && (2..=128).contains(&name.len()) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(40).collect();
+    Err(Error::input(format!(
+        "{shown:?} cannot be a name: 2 to 128 letters, digits, `_`, `.`, `-`, the first a letter or digit"
+    )))
+}
+
+/// Note how the container ended.
+fn end(folder: &Path, exit_status: u8) -> Result<()> {
+    let path = folder.join("state.json");
+    let state: State = read(&path).unwrap_or_default();
+    write(&path, &State { exit_status: Some(exit_status), ..state })
+}
+
+/// The name first: it must never lead to a container that is half gone.
+fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
+    if let Some(name) = name {
+        fs::remove_file(names_of(root).join(name)).ok();
+    }
+    fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
+}
+
+fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let aside = path.with_extension("new");
+    let text = serde_json::to_vec_pretty(value).map_err(Error::input)?;
+    // Written aside, synced, renamed: a power cut leaves the old or the new.
+    let written = File::create(&aside).and_then(|mut file| {
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    });
+    written.map_err(|error| Error::io(path.display(), &error))
+}
+
+/// None for a file that is not there or that is not whole.
+fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn new_id() -> Result<String> {
+    let mut bytes = [0; 32];
+    let random =
+        File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    random.map_err(|error| Error::io("/dev/urandom", &error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn make_folder(path: &Path, mode: u32) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(|error| Error::io(path.display(), &error))
+}
+
+fn hold(folder: &Path) -> Result<File> {
+    let held = File::open(folder).and_then(|file| file.lock().map(|()| file));
+    held.map_err(|error| Error::io(folder.display(), &error))
+}
+
+fn hold_if_free(folder: &Path) -> Option<File> {
+    File::open(folder).ok().filter(|file| file.try_lock().is_ok())
+}
+
+fn entries(folder: &Path) -> Result<Vec<String>> {
+    let failed = |error| Error::io(folder.display(), &error);
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(failed)?,
+    };
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        entry.map(|entry| entry.file_name().to_string_lossy().into_owned())
+    };
+    listed.map(name).collect::<std::io::Result<_>>().map_err(failed)
+}
+
+fn folder_of(store: &Store, id: &str) -> PathBuf {
+    store.containers().join(id)
+}
+
+fn names_of(root: &Path) -> PathBuf {
+    root.join("names")
+}

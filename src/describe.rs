@@ -1,0 +1,252 @@
+//! How do an image and some flags become a description?
+//!
+//! Defaults are Docker's: what is mounted, which paths are masked, the environment.
+
+use std::path::{Path, PathBuf};
+
+use stage::{Error, Result};
+
+use crate::container::Container;
+use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
+use crate::store::{HOST, Image, Store};
+
+/// What somebody wants to run.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// An image of the store, or `host`; not needed with a `rootfs`.
+    pub image: Option<String>,
+    /// A folder to use as the image.
+    pub rootfs: Option<PathBuf>,
+    /// The command and its arguments; empty for a shell.
+    pub command: Vec<String>,
+    /// The container's name.
+    pub name: Option<String>,
+    /// The container's hostname; else the beginning of its ID.
+    pub hostname: Option<String>,
+    /// `NAME=value`, or `NAME` for our own value.
+    pub env: Vec<String>,
+    /// The working directory.
+    pub cwd: Option<PathBuf>,
+    /// `HOST:CONTAINER[:ro]`
+    pub volumes: Vec<String>,
+    /// Whether the root file system is read-only.
+    pub read_only: bool,
+    /// Whether standard input is a terminal that the container can use.
+    pub terminal: bool,
+}
+
+impl Request {
+    /// Whether the image is the machine itself.
+    pub fn is_host(&self) -> bool {
+        self.rootfs.is_none() && self.image.as_deref() == Some(HOST)
+    }
+}
+
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Docker's lists, as in moby's `oci/defaults.go`.
+const MASKED: [&str; 11] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/firmware",
+];
+const READ_ONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// The image that is asked for, if it is one of the store's. Its files stay while it is held.
+pub fn find_image(store: &Store, request: &Request) -> Result<Option<Image>> {
+    match (&request.rootfs, &request.image) {
+        (Some(folder), _) if !folder.is_dir() => Err(Error::input(format!(
+            "--rootfs {folder:?} is no folder: give one with a root file system"
+        ))),
+        (None, Some(name)) if name != HOST => store.image(name).map(Some),
+        (None, None) => Err(Error::input("no image given: `host` is built in")),
+        _ => Ok(None),
+    }
+}
+
+/// The whole description.
+pub fn spec(
+    store: &Store,
+    request: &Request,
+    image: Option<&Image>,
+    container: &Container,
+) -> Result<Spec> {
+    let lower = match (&request.rootfs, image) {
+        (Some(folder), _) => resolved(folder)?,
+        (None, Some(image)) => image.rootfs.clone(),
+        (None, None) => "/".into(),
+    };
+    let short_id: String = container.id.chars().take(12).collect();
+    let hostname = request.hostname.clone().unwrap_or(short_id);
+    let mut mounts = vec![overlay(&lower, container)?];
+    mounts.extend(standard_mounts());
+    if request.is_host() {
+        mounts.extend(host_mounts(store));
+    }
+    for volume in &request.volumes {
+        mounts.push(read_volume(volume)?);
+    }
+    let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
+    let namespaces = NAMESPACES.map(|kind| Namespace { kind: kind.to_string() });
+    Ok(Spec {
+        oci_version: "1.2.0".into(),
+        process: Process {
+            args: command(request, &lower),
+            env: environment(request, &hostname)?,
+            cwd: request.cwd.clone().unwrap_or("/".into()),
+        },
+        root: Root { path: container.rootfs(), readonly: request.read_only },
+        hostname,
+        mounts,
+        linux: Linux {
+            namespaces: namespaces.into(),
+            masked_paths: paths(&MASKED),
+            readonly_paths: paths(&READ_ONLY),
+        },
+    })
+}
+
+fn overlay(lower: &Path, container: &Container) -> Result<Mount> {
+    let (upper, work) = (container.upper(), container.work());
+    let option = |name: &str, path: &Path| match path.to_str() {
+        Some(path) => Ok(format!("{name}={path}")),
+        None => Err(Error::input(format!("{path:?} is not UTF-8: rename it"))),
+    };
+    let options = [("lowerdir", lower), ("upperdir", &upper), ("workdir", &work)];
+    let options = options
+        .map(|(name, path)| option(name, path))
+        .into_iter()
+        .collect::<Result<_>>()?;
+    Ok(Mount {
+        destination: "/".into(),
+        kind: "overlay".into(),
+        source: "overlay".into(),
+        options,
+    })
+}
+
+fn mount(destination: &str, kind: &str, options: &str) -> Mount {
+    let options = options.split(',').map(String::from).collect();
+    Mount {
+        destination: destination.into(),
+        kind: kind.into(),
+        source: kind.into(),
+        options,
+    }
+}
+
+/// What every container finds; sizes in KiB (`k`), as in tmpfs(5).
+fn standard_mounts() -> [Mount; 6] {
+    [
+        mount("/proc", "proc", "nosuid,nodev,noexec"),
+        mount("/sys", "sysfs", "ro,nosuid,nodev,noexec"),
+        mount("/dev", "tmpfs", "nosuid,nodev,noexec,mode=755,size=65536k"),
+        mount(
+            "/dev/pts",
+            "devpts",
+            "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5",
+        ),
+        mount("/dev/shm", "tmpfs", "nosuid,nodev,noexec,mode=1777,size=65536k"),
+        mount("/dev/mqueue", "mqueue", "nosuid,nodev,noexec"),
+    ]
+}
+
+/// What the image `host` must not share with the machine: running services' files, and the
+/// store, in which the container's own layers would appear a second time.
+fn host_mounts(store: &Store) -> Vec<Mount> {
+    let mut mounts = vec![
+        mount("/run", "tmpfs", "nosuid,nodev,mode=755"),
+        mount("/tmp", "tmpfs", "nosuid,nodev,mode=1777"),
+    ];
+    let covered = mounts.iter().any(|mount| store.root().starts_with(&mount.destination));
+    if !covered {
+        let destination = store.root().to_path_buf();
+        mounts.push(Mount {
+            destination,
+            ..mount("", "tmpfs", "ro,nosuid,nodev,mode=000")
+        });
+    }
+    mounts
+}
+
+/// `HOST:CONTAINER[:ro]`, both absolute, and the first one there.
+fn read_volume(text: &str) -> Result<Mount> {
+    let wrong = |why: &str| {
+        Error::input(format!("volume {text:?}: {why}"))
+            .hint("-v takes HOST:CONTAINER[:ro], both absolute paths")
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, destination, mode) = match parts[..] {
+        [source, destination] => (source, destination, "rw"),
+        [source, destination, mode] => (source, destination, mode),
+        _ => return Err(wrong("it has no two paths")),
+    };
+    if !Path::new(source).is_absolute() {
+        return Err(wrong(&format!("{source:?} is not absolute")));
+    }
+    if !Path::new(source).exists() {
+        return Err(wrong(&format!("{source:?} is not on this machine")));
+    }
+    if absolute("", Path::new(destination)).is_err() || destination == "/" {
+        return Err(wrong(&format!("{destination:?} is no place in the container")));
+    }
+    let options = match mode {
+        "ro" => vec!["ro".into()],
+        "rw" => Vec::new(),
+        _ => return Err(wrong(&format!("{mode:?} is neither ro nor rw"))),
+    };
+    Ok(Mount {
+        destination: destination.into(),
+        kind: "bind".into(),
+        source: source.into(),
+        options,
+    })
+}
+
+/// Docker's environment: PATH, HOSTNAME, HOME, with a terminal TERM, then the user's.
+fn environment(request: &Request, hostname: &str) -> Result<Vec<String>> {
+    let mut env =
+        vec![PATH.to_string(), format!("HOSTNAME={hostname}"), "HOME=/root".into()];
+    if request.terminal {
+        let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
+        env.push(format!("TERM={term}"));
+    }
+    for wanted in &request.env {
+        let (name, value) = match wanted.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_string())),
+            None => (wanted.as_str(), std::env::var(wanted).ok()),
+        };
+        if name.is_empty() {
+            return Err(Error::input(format!(
+                "-e {wanted:?} has no name: give NAME=value or NAME"
+            )));
+        }
+        env.retain(|entry| entry.split('=').next() != Some(name));
+        env.extend(value.map(|value| format!("{name}={value}")));
+    }
+    Ok(env)
+}
+
+/// What was asked for, else a shell: bash where there is one.
+fn command(request: &Request, lower: &Path) -> Vec<String> {
+    if !request.command.is_empty() {
+        return request.command.clone();
+    }
+    // Not followed: in an image a link leads to another place than here.
+    let bash = lower.join("bin/bash").symlink_metadata().is_ok()
+        || lower.join("usr/bin/bash").symlink_metadata().is_ok();
+    vec![if bash { "/bin/bash".into() } else { "/bin/sh".into() }]
+}
+
+fn resolved(folder: &Path) -> Result<PathBuf> {
+    folder.canonicalize().map_err(|error| Error::io(folder.display(), &error))
+}

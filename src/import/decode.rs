@@ -1,0 +1,199 @@
+//! How is a tarball compressed?
+//!
+//! Its first bytes say so (magic(5)), whatever its name says. The decoders are pure Rust:
+//! to build the engine takes no C library. They work in a thread of their own, as a
+//! decompressor before a pipe would: one core decodes while another writes files.
+
+use std::cmp::min;
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::mem;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use stage::{Error, Result};
+
+const CHUNK: usize = 128 * 1024;
+/// How many chunks the reader may be ahead: few enough to stay in the processor's cache.
+const AHEAD: usize = 8;
+/// The largest dictionary that an xz file may ask for, in KiB; `xz -9` asks for 64 MiB.
+/// (The zstd decoder has a limit of 128 MiB by itself, as zstd(1) has.)
+const XZ_MEMORY: u32 = 256 * 1024;
+
+type Source = BufReader<Box<dyn Read + Send>>;
+
+/// The archive in `source`, decoded.
+pub fn decode(mut source: Box<dyn Read + Send>) -> Result<Box<dyn BufRead>> {
+    let mut magic = Vec::new();
+    let read = source.by_ref().take(6).read_to_end(&mut magic);
+    read.map_err(|error| Error::io("read", &error))?;
+    if magic.is_empty() {
+        return Err(Error::input("it is empty, not a tarball"));
+    }
+    let whole: Box<dyn Read + Send> = Box::new(Cursor::new(magic.clone()).chain(source));
+    let source = BufReader::with_capacity(CHUNK, whole);
+    Ok(match &magic[..] {
+        [0x1f, 0x8b, ..] => ahead(MultiGzDecoder::new(source))?,
+        b"\xfd7zXZ\0" => ahead(XzReader::new_mem_limit(source, true, XZ_MEMORY))?,
+        // The second is a frame to be skipped, with which seekable archives may begin.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            ahead(Zstd { source, frame: FrameDecoder::new() })?
+        }
+        _ => ahead(source)?,
+    })
+}
+
+/// A zstd file is a row of frames; the decoder knows one at a time.
+struct Zstd {
+    source: Source,
+    frame: FrameDecoder,
+}
+
+impl Zstd {
+    /// Begin the next frame, if there is one.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        let (said, found) =
+            (self.frame.get_checksum_from_data(), self.frame.get_calculated_checksum());
+        if said.is_some() && said != found {
+            return Err(io::Error::new(ErrorKind::InvalidData, "wrong checksum"));
+        }
+        while !self.source.fill_buf()?.is_empty() {
+            match self.frame.reset(&mut self.source) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(
+                    ReadFrameHeaderError::SkipFrame { length, .. },
+                )) => skip(&mut self.source, length.into())?,
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn skip(source: &mut Source, length: u64) -> io::Result<()> {
+    let skipped = io::copy(&mut source.take(length), &mut io::sink())?;
+    if skipped < length { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+impl Read for Zstd {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.frame.can_collect() == 0 {
+            if !self.frame.is_finished() {
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                let decoded = self.frame.decode_blocks(&mut self.source, one);
+                decoded.map_err(io::Error::other)?;
+            } else if !self.next_frame()? {
+                return Ok(0);
+            }
+        }
+        self.frame.read(buffer)
+    }
+}
+
+/// Read in a thread of its own. When nobody wants more, it ends at its next chunk.
+fn ahead(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead>> {
+    let (full, chunks) = sync_channel(AHEAD);
+    let (used, empty) = sync_channel(AHEAD);
+    let thread = thread::Builder::new().name("decoder".into());
+    let started = thread.spawn(move || fill_all(source, &empty, &full));
+    started.map_err(|error| Error::io("clone3", &error))?;
+    Ok(Box::new(Ahead { chunks, used, chunk: Chunk::default(), at: 0 }))
+}
+
+/// Some bytes of the stream. One without bytes is the stream's end.
+#[derive(Default)]
+struct Chunk {
+    /// As long as it was ever used: to make new memory takes longer than to use the old.
+    memory: Vec<u8>,
+    length: usize,
+}
+
+fn fill_all(
+    mut source: impl Read,
+    empty: &Receiver<Chunk>,
+    full: &SyncSender<io::Result<Chunk>>,
+) {
+    loop {
+        let filled = fill(&mut source, empty.try_recv().unwrap_or_default());
+        let last = !filled.as_ref().is_ok_and(|chunk| chunk.length > 0);
+        if full.send(filled).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn fill(source: &mut impl Read, mut chunk: Chunk) -> io::Result<Chunk> {
+    chunk.memory.resize(CHUNK, 0);
+    chunk.length = 0;
+    while chunk.length < CHUNK {
+        match source.read(&mut chunk.memory[chunk.length..]) {
+            Ok(0) => break,
+            Ok(length) => chunk.length += length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(chunk)
+}
+
+/// What the thread has read, as one stream.
+struct Ahead {
+    chunks: Receiver<io::Result<Chunk>>,
+    used: SyncSender<Chunk>,
+    chunk: Chunk,
+    at: usize,
+}
+
+impl BufRead for Ahead {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.chunk.length {
+            self.used.try_send(mem::take(&mut self.chunk)).ok();
+            self.at = 0;
+            let gone = |_| io::Error::other("its reader has ended");
+            self.chunk = self.chunks.recv().map_err(gone)??;
+        }
+        Ok(&self.chunk.memory[self.at..self.chunk.length])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at = min(self.at + amount, self.chunk.length);
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let amount = self.fill_buf()?.read(buffer)?;
+        self.consume(amount);
+        Ok(amount)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8]) -> Vec<u8> {
+        let mut text = Vec::new();
+        let mut reader = decode(Box::new(Cursor::new(bytes.to_vec()))).unwrap();
+        reader.read_to_end(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_first_bytes_decide() {
+        use flate2::{Compression, write::GzEncoder};
+        use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        io::Write::write_all(&mut gzip, b"one").unwrap();
+        let gzip = gzip.finish().unwrap();
+        let zstd = compress_to_vec(&b"one"[..], CompressionLevel::Fastest);
+        let skipped = b"\x50\x2a\x4d\x18\x02\0\0\0xx";
+        assert_eq!(decoded(b"one"), b"one");
+        assert_eq!(decoded(&[&gzip[..], &gzip].concat()), b"oneone");
+        assert_eq!(decoded(&[skipped, &zstd[..], skipped, &zstd].concat()), b"oneone");
+    }
+}

@@ -1,0 +1,351 @@
+//! How does an archive from a stranger become files?
+//!
+//! The archive decides names, so no name is trusted: it must be relative, without `..`,
+//! and the kernel refuses every way that leads through a symbolic link, wherever the link
+//! came from (openat2(2), in `sys.rs`). Nothing is ever looked up by a path from `/`, so
+//! that there is no place outside the folder that a name could reach. The tar crate's own
+//! unpack_in compares paths before it uses them, which takes more calls for a weaker
+//! promise, and it knows no devices and sets folders' times too early.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
+use std::io::{self, BufRead, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use stage::{Error, Result};
+
+use super::tarball::{Contents, Kind, Member, Tarball, Traits};
+use crate::store::shown;
+use crate::sys::files;
+
+/// Folders within folders, at most: to remove a tree takes a descriptor for each level.
+const DEEPEST: usize = 256;
+/// Runs of zeros at least this long become holes.
+const HOLE: usize = 64 * 1024;
+
+/// What came of an archive.
+#[derive(Debug, Default)]
+pub struct Unpacked {
+    /// The bytes in its files.
+    pub size: u64,
+    /// What could not be made here, with an example: it matters to few images.
+    pub left_out: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Make the members of `archive` in the empty folder `rootfs`.
+pub fn unpack(archive: &mut Tarball<impl BufRead>, rootfs: &Path) -> Result<Unpacked> {
+    let top = File::open(rootfs).map_err(|error| Error::io(rootfs.display(), &error))?;
+    let mut tree = Tree::new(top.into())?;
+    let mut empty = true;
+    while let Some(member) = archive.next()? {
+        tree.add(member, archive)?;
+        empty = false;
+    }
+    if empty {
+        return Err(Error::input("the archive holds no files"));
+    }
+    tree.dress_folders()?;
+    Ok(tree.unpacked)
+}
+
+/// The files so far.
+struct Tree {
+    top: OwnedFd,
+    /// The folder of the last member: the next one's, more often than not.
+    near: (Vec<u8>, OwnedFd),
+    /// What folders shall look like when all is in them: to fill a folder changes its
+    /// time, and an archive may forbid us to write to its folders.
+    folders: BTreeMap<Vec<u8>, Traits>,
+    unpacked: Unpacked,
+}
+
+/// Where a member goes: the folder, and the name in it; both are empty for the top.
+struct Place {
+    folder: Vec<u8>,
+    name: Vec<u8>,
+}
+
+impl Tree {
+    fn new(top: OwnedFd) -> Result<Tree> {
+        let near = top.try_clone().map_err(|error| Error::io("dup", &error))?;
+        let (folders, unpacked) = (BTreeMap::new(), Unpacked::default());
+        Ok(Tree { top, near: (Vec::new(), near), folders, unpacked })
+    }
+
+    fn add(&mut self, member: Member, archive: &mut Tarball<impl BufRead>) -> Result<()> {
+        let Member { path, kind, traits } = member;
+        let refused = |error: io::Error| refusal(&path, &error);
+        let place = Place::of(&path)?;
+        if place.name.is_empty() && !matches!(kind, Kind::Folder) {
+            return Err(wrong(&path, "only a folder can be the top of the tree"));
+        }
+        self.go_to(&place.folder).map_err(refused)?;
+        let name = OsStr::from_bytes(&place.name);
+        match kind {
+            Kind::Folder => {
+                self.folder(&place, name).map_err(refused)?;
+                self.folders.insert(place.whole(), traits);
+            }
+            Kind::File(contents) => {
+                self.file(name, &path, &contents, &traits, archive)?
+            }
+            Kind::Symlink(target) => {
+                let target = OsStr::from_bytes(&target);
+                let made = anew(&self.near.1, name, |folder| {
+                    files::make_symlink(folder, name, target)
+                });
+                made.and_then(|()| self.dress_link(name, &traits)).map_err(refused)?;
+            }
+            Kind::Link(target) => self.link(name, &path, &target)?,
+            Kind::Node(node) => self.node(name, &path, node, &traits).map_err(refused)?,
+        }
+        Ok(())
+    }
+
+    /// Make `path` the near folder. Some archives leave folders out: they are made.
+    fn go_to(&mut self, path: &[u8]) -> io::Result<()> {
+        if self.near.0 == path {
+            return Ok(());
+        }
+        let folder = match self.open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => self.make_all(path)?,
+            folder => folder?,
+        };
+        self.near = (path.to_vec(), folder);
+        Ok(())
+    }
+
+    fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        match path {
+            [] => self.top.try_clone(),
+            _ => files::open_folder(&self.top, OsStr::from_bytes(path)),
+        }
+    }
+
+    fn make_all(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        let mut folder = self.top.try_clone()?;
+        for name in path.split(|&byte| byte == b'/').map(OsStr::from_bytes) {
+            match files::make_folder(&folder, name) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
+            folder = files::open_folder(&folder, name)?;
+        }
+        Ok(folder)
+    }
+
+    fn folder(&self, place: &Place, name: &OsStr) -> io::Result<()> {
+        let near = &self.near.1;
+        // The top is there, and a folder may be named twice: the first stays.
+        if place.name.is_empty() {
+            return Ok(());
+        }
+        match files::make_folder(near, name) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if files::open_folder(near, name).is_ok() {
+                    return Ok(());
+                }
+                files::remove(near, name)?;
+                files::make_folder(near, name)
+            }
+            made => made,
+        }
+    }
+
+    fn file(
+        &mut self,
+        name: &OsStr,
+        path: &[u8],
+        contents: &Contents,
+        traits: &Traits,
+        archive: &mut Tarball<impl BufRead>,
+    ) -> Result<()> {
+        let refused = |error: io::Error| refusal(path, &error);
+        let file = anew(&self.near.1, name, |folder| files::make_file(folder, name));
+        let file = file.map_err(refused)?;
+        let mut written = 0;
+        archive.contents(contents, |offset, bytes| {
+            if is_hole(bytes) {
+                return Ok(());
+            }
+            written = offset + bytes.len() as u64;
+            file.write_all_at(bytes, offset)
+        })?;
+        if written < contents.size {
+            file.set_len(contents.size).map_err(refused)?;
+        }
+        self.unpacked.size = self.unpacked.size.saturating_add(contents.size);
+        self.dress(&file, path, traits).map_err(refused)
+    }
+
+    fn link(&mut self, name: &OsStr, path: &[u8], target: &[u8]) -> Result<()> {
+        let to = |what: &str| format!("a hard link to `{}`{what}", shown(target));
+        let target =
+            Place::of(target).map_err(|_| wrong(path, to(": that is outside")))?;
+        let refused = |error: io::Error| match error.kind() {
+            ErrorKind::NotFound => wrong(path, to(": that is not there")),
+            _ => refusal(path, &error),
+        };
+        let folder = self.open(&target.folder).map_err(refused)?;
+        let old = (&folder, OsStr::from_bytes(&target.name));
+        let link = |folder: &OwnedFd| files::make_link(old, (folder, name));
+        anew(&self.near.1, name, link).map_err(refused)
+    }
+
+    fn node(
+        &mut self,
+        name: &OsStr,
+        path: &[u8],
+        node: files::Node,
+        traits: &Traits,
+    ) -> io::Result<()> {
+        // A device node does no harm here: images are mounted without devices (nodev).
+        let near = &self.near.1;
+        match anew(near, name, |folder| files::make_node(folder, name, node)) {
+            Err(error) if files::is_not_for_us(&error) => {
+                self.leave_out("device nodes", shown(path));
+                return Ok(());
+            }
+            made => made?,
+        }
+        files::set_owner(near, name, traits.owner, traits.group)?;
+        files::set_mode(near, name, traits.mode)?;
+        files::set_modified(near, name, traits.modified)
+    }
+
+    fn dress_link(&self, name: &OsStr, traits: &Traits) -> io::Result<()> {
+        files::set_owner(&self.near.1, name, traits.owner, traits.group)?;
+        files::set_modified(&self.near.1, name, traits.modified)
+    }
+
+    /// Owner first: to change it takes setuid and capabilities away (chown(2)).
+    fn dress(&mut self, file: &File, path: &[u8], traits: &Traits) -> io::Result<()> {
+        let now = file.metadata()?;
+        // To ask is cheap, and most of an image is root's already.
+        if (now.uid(), now.gid()) != (traits.owner, traits.group) {
+            fchown(file, Some(traits.owner), Some(traits.group))?;
+        }
+        file.set_permissions(Permissions::from_mode(traits.mode))?;
+        for (xattr, value) in &traits.xattrs {
+            self.xattr(file, path, xattr, value)?;
+        }
+        files::set_open_modified(file, traits.modified)
+    }
+
+    fn xattr(
+        &mut self,
+        file: &File,
+        path: &[u8],
+        xattr: &OsString,
+        value: &[u8],
+    ) -> io::Result<()> {
+        let name = xattr.as_bytes();
+        // With these, an image could tell overlay to hide files or to fetch them elsewhere.
+        let to_overlay = [&b"trusted.overlay."[..], b"user.overlay."]
+            .iter()
+            .any(|at| name.starts_with(at));
+        let set = if to_overlay { Ok(()) } else { files::set_xattr(file, xattr, value) };
+        let refused = set.as_ref().is_err_and(files::is_not_for_us);
+        if to_overlay || refused {
+            let example = format!("{} of {}", shown(name), shown(path));
+            self.leave_out("extended attributes", example);
+            return Ok(());
+        }
+        set
+    }
+
+    fn leave_out(&mut self, what: &'static str, example: String) {
+        self.unpacked.left_out.entry(what).or_default().push(example);
+    }
+
+    fn dress_folders(&mut self) -> Result<()> {
+        for (path, traits) in std::mem::take(&mut self.folders) {
+            let refused = |error: io::Error| refusal(&path, &error);
+            match self.open(&path) {
+                Ok(folder) => {
+                    self.dress(&folder.into(), &path, &traits).map_err(refused)?;
+                }
+                // A later member of the same name took its place.
+                Err(error) if is_no_folder(&error) => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// Where the name `path` leads, if it is one that may lead somewhere.
+    fn of(path: &[u8]) -> Result<Place> {
+        if path.is_empty() {
+            return Err(Error::input("an entry without a name"));
+        }
+        if path.starts_with(b"/") {
+            return Err(wrong(path, "a name from `/`: it must be relative"));
+        }
+        let names = path.split(|&byte| byte == b'/');
+        let mut names: Vec<&[u8]> =
+            names.filter(|name| !name.is_empty() && *name != b".").collect();
+        if names.contains(&&b".."[..]) {
+            return Err(wrong(path, "a name with `..`: it must not climb"));
+        }
+        if names.len() > DEEPEST {
+            let what = format!("more than {DEEPEST} folders within each other");
+            return Err(wrong(path, what));
+        }
+        let name = names.pop().unwrap_or_default().to_vec();
+        Ok(Place { folder: names.join(&b'/'), name })
+    }
+
+    fn whole(self) -> Vec<u8> {
+        match self.folder.is_empty() {
+            true => self.name,
+            false => [&self.folder[..], b"/", &self.name].concat(),
+        }
+    }
+}
+
+/// Make `name` in `folder`, in place of what an earlier member of that name has left.
+fn anew<T>(
+    folder: &OwnedFd,
+    name: &OsStr,
+    make: impl Fn(&OwnedFd) -> io::Result<T>,
+) -> io::Result<T> {
+    match make(folder) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            files::remove(&folder.as_fd(), name)?;
+            make(folder)
+        }
+        made => made,
+    }
+}
+
+fn is_hole(bytes: &[u8]) -> bool {
+    bytes.len() >= HOLE && bytes.iter().all(|&byte| byte == 0)
+}
+
+fn is_no_folder(error: &io::Error) -> bool {
+    let gone = [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind());
+    gone || files::is_symlink_met(error)
+}
+
+/// The kernel refused something about the member `path`.
+fn refusal(path: &[u8], error: &io::Error) -> Error {
+    match error.kind() {
+        _ if files::is_symlink_met(error) => {
+            wrong(path, "the way there leads through a symbolic link")
+        }
+        ErrorKind::NotADirectory => wrong(path, "the way there leads through a file"),
+        ErrorKind::DirectoryNotEmpty => wrong(path, "a folder with files has this name"),
+        ErrorKind::InvalidFilename => wrong(path, "the name is too long"),
+        _ => Error::io(format!("`{}`", shown(path)), error),
+    }
+}
+
+fn wrong(path: &[u8], what: impl std::fmt::Display) -> Error {
+    Error::input(format!("`{}`: {what}", shown(path)))
+}

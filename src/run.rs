@@ -1,0 +1,130 @@
+//! In which order does a container come to life?
+//!
+//! [`contain`] is the whole answer: one call per lesson. [`run`] is what is around it: the
+//! description, the container's folder, the wait for the end.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use mount::protect;
+use mount::target::Root;
+use stage::{Child, Error, Program, Result, Stage};
+
+use crate::container::Container;
+use crate::describe::{self, Request};
+use crate::spec::Spec;
+use crate::store::Store;
+use crate::sys;
+
+/// Start the container that `spec` describes: every lesson so far, in the kernel's order.
+///
+/// The child that is returned is the container's number 1; it ends when we end.
+pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
+    // Lesson 3, pid, comes first: it does not move us, only the child that we fork next.
+    pid::isolate(stage)?;
+    stage.fork(|cue| {
+        // From here on we are the container's number 1, and leave the host bit by bit.
+
+        // Lesson 1, uts: a hostname of our own.
+        uts::isolate(stage)?;
+        uts::set_hostname(stage, &spec.hostname)?;
+
+        // Lesson 2, ipc: no queue and no shared memory of the host's.
+        ipc::isolate(stage)?;
+
+        // Lesson 4, mount: no mount of ours is seen outside.
+        mount::isolate(stage)?;
+
+        // Lesson 18, overlay: the image below, an upper layer for what we write. It needs
+        // the mount namespace, or the host would see it.
+        stack(stage, spec)?;
+
+        // Lesson 4 again: /proc, /dev, /sys and volumes, while the host's files can still
+        // be reached. /proc shows the processes of lesson 3.
+        let root = Root::open(&spec.root.path)?;
+        mount::furnish::furnish(stage, &root, &spec.mounts_inside())?;
+        mount::furnish::devices(stage, &root)?;
+
+        // Lesson 20, pivot: our root becomes "/", the host's is gone.
+        pivot::enter(stage, &spec.root.path)?;
+
+        // What takes rights away comes last: the steps before needed them. These paths are
+        // looked up in the new root, where no link can lead to the host any more.
+        let root = Root::open(Path::new("/"))?;
+        let cwd = enter_working_directory(&spec.process.cwd);
+        if spec.root.readonly {
+            pivot::read_only(stage)?;
+        }
+        protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
+        protect::mask(stage, &root, &spec.linux.masked_paths)?;
+        cwd?;
+        drop(root);
+
+        // And the child becomes the program that it was made for.
+        cue.exec(stage, &program(spec))
+    })
+}
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The image, the command and their settings.
+    pub request: Request,
+    /// Remove the container when it ends.
+    pub remove: bool,
+    /// Let the container read our standard input.
+    pub interactive: bool,
+    /// Print what each lesson does.
+    pub explain: bool,
+}
+
+/// Make a container, run it in the foreground, and return its exit status.
+pub fn run(store: &Store, options: &Options) -> Result<u8> {
+    let request = &options.request;
+    let image = describe::find_image(store, request)?;
+    let mut container = Container::create(store, request.name.as_deref())?;
+    let spec = describe::spec(store, request, image.as_ref(), &container)?;
+    spec.check()?;
+    container.describe(&spec, request.is_host())?;
+
+    let stage = Stage::of_engine(options.explain)?;
+    if !options.interactive {
+        sys::without_input()?;
+    }
+    let status = contain(&stage, &spec).and_then(|mut first| first.wait());
+    let keep = !options.remove && !request.is_host() && status.is_ok();
+    match keep {
+        true => container.keep(status.clone().unwrap_or_default())?,
+        false => container.remove()?,
+    }
+    status
+}
+
+/// Stack the layers, in memory if there is no other way.
+fn stack(stage: &Stage, spec: &Spec) -> Result<()> {
+    let layers = spec.layers()?;
+    let room = layers.upper.parent().unwrap_or(Path::new("/"));
+    if overlay::stack_anywhere(stage, &layers, &spec.root.path, room)? {
+        let room = room.display();
+        stage::warn(format!(
+            "the file system of {room} cannot carry an upper layer: \
+             changes are kept in memory, and are lost when the container ends"
+        ));
+    }
+    Ok(())
+}
+
+/// Enter the working directory, which is made if the image has none.
+fn enter_working_directory(cwd: &Path) -> Result<()> {
+    let entered = fs::create_dir_all(cwd).and_then(|()| std::env::set_current_dir(cwd));
+    entered.map_err(|error| {
+        Error::io(format!("the working directory {cwd:?}"), &error)
+            .hint("-w takes a folder of the container")
+    })
+}
+
+fn program(spec: &Spec) -> Program {
+    let words = |texts: &[String]| texts.iter().map(OsString::from).collect();
+    Program::new(words(&spec.process.args), words(&spec.process.env))
+}

@@ -1,0 +1,193 @@
+//! How is a container described?
+//!
+//! By an OCI runtime configuration: the part of `config.json` that we use, field by field
+//! as in the specification (config.md and config-linux.md). The command line builds one, the
+//! container's folder keeps it, and `contain()` reads nothing else.
+//!
+//! One thing is ours: a mount of type `overlay` on "/", with each lower layer as an option
+//! of its own (topmost first). It is how a root file system comes to be at `root.path`.
+
+use std::path::{Component, Path, PathBuf};
+
+use mount::furnish::Mount as Entry;
+use overlay::Layers;
+use serde::{Deserialize, Serialize};
+use stage::{Error, Result};
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// The version of the specification that this follows.
+    pub oci_version: String,
+    /// What runs in it.
+    pub process: Process,
+    /// Where its root file system appears.
+    pub root: Root,
+    /// Its name in its own UTS namespace, at most 64 bytes.
+    pub hostname: String,
+    /// What is mounted, in this order.
+    pub mounts: Vec<Mount>,
+    /// What the specification has for Linux only.
+    pub linux: Linux,
+}
+
+/// The container's first process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The program and its arguments.
+    pub args: Vec<String>,
+    /// Its environment, as `NAME=value`.
+    pub env: Vec<String>,
+    /// Its working directory, absolute.
+    pub cwd: PathBuf,
+}
+
+/// The root file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// A folder of the host's.
+    pub path: PathBuf,
+    /// Whether the container finds it read-only.
+    pub readonly: bool,
+}
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where, as the container sees it: absolute.
+    pub destination: PathBuf,
+    /// The file system's type, or `bind`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What is mounted.
+    pub source: PathBuf,
+    /// Mount options, as in fstab(5).
+    #[serde(default)]
+    pub options: Vec<String>,
+}
+
+/// What the specification has for Linux only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Linux {
+    /// The namespaces that the container has for itself.
+    pub namespaces: Vec<Namespace>,
+    /// Paths that nobody in the container can read.
+    pub masked_paths: Vec<PathBuf>,
+    /// Paths that nobody in the container can write to.
+    pub readonly_paths: Vec<PathBuf>,
+}
+
+/// A namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// `pid`, `uts`, `ipc` or `mount` so far.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// The namespaces of the lessons that exist: a container has all of them.
+pub const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
+
+impl Spec {
+    /// Refuse what cannot work, before anything is touched.
+    pub fn check(&self) -> Result<()> {
+        uts::check(&self.hostname)?;
+        absolute("the working directory", &self.process.cwd)?;
+        absolute("the root file system", &self.root.path)?;
+        if self.process.args.is_empty() {
+            return Err(Error::input("no command given: name one after the image"));
+        }
+        for mount in &self.mounts {
+            absolute("a mount's destination", &mount.destination)?;
+        }
+        match NAMESPACES.iter().find(|kind| !self.has_namespace(kind)) {
+            Some(kind) => {
+                Err(Error::input(format!("a container needs its own {kind} namespace")))
+            }
+            None => self.layers().map(drop),
+        }
+    }
+
+    /// The layers of the root file system: the overlay that is mounted on "/".
+    pub fn layers(&self) -> Result<Layers> {
+        let root = self.mounts.iter().find(|mount| is_root(mount));
+        let root =
+            root.ok_or_else(|| Error::input("no overlay is described for \"/\""))?;
+        let all = |name: &str| {
+            let paths = root.options.iter().filter_map(|option| {
+                option.strip_prefix(name)?.strip_prefix('=').map(PathBuf::from)
+            });
+            paths.collect::<Vec<_>>()
+        };
+        let one = |name: &str| {
+            all(name).pop().ok_or_else(|| {
+                Error::input(format!("the overlay on \"/\" needs {name}=DIR"))
+            })
+        };
+        Ok(Layers {
+            lower: all("lowerdir"),
+            upper: one("upperdir")?,
+            work: one("workdir")?,
+        })
+    }
+
+    /// Everything that is mounted inside the root file system.
+    pub fn mounts_inside(&self) -> Vec<Entry> {
+        let inside = self.mounts.iter().filter(|mount| !is_root(mount));
+        let entry = |mount: &Mount| Entry {
+            destination: mount.destination.clone(),
+            kind: mount.kind.clone(),
+            source: mount.source.clone(),
+            options: mount.options.clone(),
+        };
+        inside.map(entry).collect()
+    }
+
+    fn has_namespace(&self, kind: &str) -> bool {
+        self.linux.namespaces.iter().any(|namespace| namespace.kind == kind)
+    }
+}
+
+fn is_root(mount: &Mount) -> bool {
+    mount.destination == Path::new("/") && mount.kind == "overlay"
+}
+
+/// Refuse a path that is relative, or that climbs.
+pub(crate) fn absolute(what: &str, path: &Path) -> Result<()> {
+    let climbs = path.components().any(|step| step == Component::ParentDir);
+    match path.is_absolute() && !climbs {
+        true => Ok(()),
+        false => Err(Error::input(format!(
+            "{what} is {path:?}: give an absolute path, without `..`"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_names_are_those_of_the_specification()
+    -> std::result::Result<(), serde_json::Error> {
+        let text = r#"{
+            "ociVersion": "1.2.0",
+            "process": {"args": ["sh"], "env": [], "cwd": "/"},
+            "root": {"path": "/r", "readonly": true},
+            "hostname": "box",
+            "mounts": [{"destination": "/", "type": "overlay", "source": "overlay",
+                "options": ["lowerdir=/a:b", "lowerdir=/c", "upperdir=/u", "workdir=/w"]}],
+            "linux": {"namespaces": [{"type": "pid"}, {"type": "uts"}, {"type": "ipc"},
+                {"type": "mount"}], "maskedPaths": ["/proc/keys"], "readonlyPaths": []}
+        }"#;
+        let mut spec: Spec = serde_json::from_str(text)?;
+        assert_eq!(spec.check(), Ok(()));
+        let lower = spec.layers().map(|layers| layers.lower);
+        assert_eq!(lower, Ok(vec!["/a:b".into(), "/c".into()]));
+        spec.process.cwd = "../etc".into();
+        assert!(spec.check().is_err());
+        Ok(())
+    }
+}

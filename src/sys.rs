@@ -1,0 +1,67 @@
+//! What does the engine ask the kernel for that no lesson teaches?
+//!
+//! Processes here, files in `sys/files.rs`: nothing else in `src/` calls the kernel without
+//! a lesson in between. None of it makes a container what it is.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::signal::Signal;
+use nix::sys::wait::wait;
+use nix::unistd::{Pid, Uid, User, dup2_stdin, geteuid};
+use stage::{Error, Result};
+
+pub mod files;
+
+/// Whether we are root.
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+/// The home folder of user `uid`, if the machine knows that user.
+pub fn home_of(uid: u32) -> Option<PathBuf> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.dir)
+}
+
+/// From here on, orphans among our descendants become our children, not PID 1's.
+pub fn become_subreaper() -> Result<()> {
+    set_child_subreaper(true)
+        .map_err(|errno| Error::call("prctl(PR_SET_CHILD_SUBREAPER)", errno))
+}
+
+/// Let the process that `command` starts end when we end, however we end.
+#[allow(unsafe_code, reason = "code between fork and exec must not touch locks")]
+pub fn end_with_us(command: &mut Command) -> &mut Command {
+    // SAFETY: prctl(2) is a plain system call, it takes no lock and no memory.
+    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) }
+}
+
+/// End process `pid` at once. One that has ended meanwhile is not an error.
+pub fn kill(pid: i32) -> Result<()> {
+    match nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(Error::call(format!("kill({pid}, SIGKILL)"), errno)),
+    }
+}
+
+/// Wait until one of our children ends. False if there is none to wait for.
+pub fn wait_for_any_child() -> bool {
+    loop {
+        match wait() {
+            Ok(_) => return true,
+            Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// From here on, standard input is empty: what a container gets that nobody talks to.
+pub fn without_input() -> Result<()> {
+    let empty =
+        File::open("/dev/null").map_err(|error| Error::io("/dev/null", &error))?;
+    dup2_stdin(empty).map_err(|errno| Error::call("dup2(/dev/null, 0)", errno))
+}
