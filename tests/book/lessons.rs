@@ -281,17 +281,29 @@ impl Drop for Running {
     }
 }
 
+/// Kill it at its height: processes and mounts go at once, nobody has to take them back.
+fn kill_at_work(name: &str) {
+    let before = Machine::look();
+    let mut running = Running::start(name);
+    running.send(Signal::SIGKILL);
+    let status = running.lesson.wait().expect("it is our child");
+    assert_eq!(status.signal(), Some(Signal::SIGKILL as i32));
+    before.assert_same(&["processes", "mounts"]);
+}
+
 #[test]
-fn killed_it_leaves_no_process_and_no_mount() {
+fn after_a_kill_the_next_start_clears_away() {
     each(|name| {
-        let before = Machine::look();
-        let mut running = Running::start(name);
-        running.send(Signal::SIGKILL);
-        let status = running.lesson.wait().expect("it is our child");
-        assert_eq!(status.signal(), Some(Signal::SIGKILL as i32));
-        before.assert_same(&["processes", "mounts"]);
-        // What the kernel keeps, the next start removes; `each` looks whether it did.
+        kill_at_work(name);
         run(lesson(name).args(["--", "true"])).assert_status(0).assert_proved();
+    });
+}
+
+#[test]
+fn after_a_kill_lab_clean_clears_away() {
+    each(|name| {
+        kill_at_work(name);
+        run(lesson("lab").arg("clean")).assert_status(0);
     });
 }
 
