@@ -6,7 +6,8 @@
 //! ROOT/containers/ID/state.json  its name, and how it ended
 //! ROOT/containers/ID/layer/upper what it has written
 //! ROOT/containers/ID/layer/work  overlayfs's own
-//! ROOT/containers/ID/rootfs      where its root file system appears, to itself only
+//! ROOT/rootfs                    where each container's root file system appears, but only
+//!                                in its own mount namespace: one folder is enough for all
 //! ROOT/names/NAME                a link to the ID: only one container can have a name
 //! ```
 //!
@@ -64,9 +65,10 @@ impl Container {
         let root = store.root().to_path_buf();
         let mut container =
             Container { id, folder, root, name: None, _held: held, kept: false };
-        for part in ["layer", "layer/upper", "layer/work", "rootfs"] {
+        for part in ["layer", "layer/upper", "layer/work"] {
             make_folder(&container.folder.join(part), 0o755)?;
         }
+        make_folder(&container.rootfs(), 0o700)?;
         if let Some(name) = name {
             container.take_name(store, name)?;
         }
@@ -85,7 +87,7 @@ impl Container {
 
     /// Where its root file system appears.
     pub fn rootfs(&self) -> PathBuf {
-        self.folder.join("rootfs")
+        self.root.join("rootfs")
     }
 
     /// What it writes goes here; a sibling `work` is overlayfs's own.

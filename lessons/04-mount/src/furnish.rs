@@ -10,8 +10,8 @@ use nix::mount::{MsFlags, mount};
 use nix::unistd::symlinkat;
 use stage::{Error, Result, Stage};
 
-use crate::NONE;
-use crate::target::{Root, path_of};
+use crate::target::{Root, path_of, shown};
+use crate::{NONE, bind_as};
 
 /// One mount of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,43 +35,45 @@ pub fn furnish(stage: &Stage, root: &Root, mounts: &[Mount]) -> Result<()> {
 }
 
 fn mount_inside(stage: &Stage, root: &Root, entry: &Mount) -> Result<()> {
-    let target = root.folder(stage, &entry.destination)?;
+    let target = root.folder(&entry.destination)?;
     let (flags, names, data) = read_options(&entry.options);
-    let (source, kind, target) = (&entry.source, entry.kind.as_str(), path_of(&target));
-    let shown = data.as_deref().map_or("NULL".into(), |data| format!("{data:?}"));
-    let call = format!("mount({source:?}, {target:?}, {kind:?}, {names}, {shown})");
-    stage.ask(call, || mount(Some(source), &target, Some(kind), flags, data.as_deref()))
+    let (source, kind, data) = (&entry.source, entry.kind.as_str(), data.as_deref());
+    let where_to = shown(&target, &entry.destination);
+    let options = data.map_or("NULL".into(), |data| format!("{data:?}"));
+    let call = format!("mount({source:?}, {where_to}, {kind:?}, {names}, {options})");
+    stage.ask(call, || mount(Some(source), &path_of(&target), Some(kind), flags, data))
 }
 
 fn bind_inside(stage: &Stage, root: &Root, entry: &Mount) -> Result<()> {
+    let destination = &entry.destination;
     let target = match entry.source.is_dir() {
-        true => root.folder(stage, &entry.destination)?,
-        false => root.file(stage, &entry.destination)?,
+        true => root.folder(destination)?,
+        false => root.file(destination)?,
     };
-    crate::bind(stage, &entry.source, &path_of(&target))?;
+    bind_as(stage, &entry.source, &path_of(&target), &shown(&target, destination))?;
     let (flags, names, _) = read_options(&entry.options);
     match flags.is_empty() {
         true => Ok(()),
-        false => remount(stage, root, &entry.destination, flags, &names),
+        false => remount(stage, root, destination, flags, &names),
     }
 }
 
 /// A bind mount takes its options in a second call. It wants a new look at the path, for
 /// the descriptor that was mounted on is of what is covered now.
-fn remount(
+pub(crate) fn remount(
     stage: &Stage,
     root: &Root,
     destination: &Path,
     flags: MsFlags,
     names: &str,
 ) -> Result<()> {
-    let mounted = root.existing(stage, destination)?;
-    let mounted =
-        mounted.ok_or_else(|| Error::input("a mount vanished under our hands"))?;
-    let target = path_of(&mounted);
-    let call = format!("mount(NULL, {target:?}, NULL, {names}|MS_REMOUNT|MS_BIND, NULL)");
+    let target = root.existing(destination)?;
+    let target =
+        target.ok_or_else(|| Error::input("a mount vanished under our hands"))?;
+    let where_to = shown(&target, destination);
+    let call = format!("mount(NULL, {where_to}, NULL, {names}|MS_REMOUNT|MS_BIND, NULL)");
     let flags = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
-    stage.ask(call, || mount(NONE, &target, NONE, flags, NONE))
+    stage.ask(call, || mount(NONE, &path_of(&target), NONE, flags, NONE))
 }
 
 /// Options as flags, their names as strace has them, and the rest for the file system.
@@ -113,13 +115,13 @@ const LINKS: [(&str, &str); 5] = [
 /// which concerns the node (chmod), not the device behind it.
 pub fn devices(stage: &Stage, root: &Root) -> Result<()> {
     for name in DEVICES {
-        let source = Path::new("/dev").join(name);
-        let target = root.file(stage, &source)?;
-        crate::bind(stage, &source, &path_of(&target))?;
+        let path = Path::new("/dev").join(name);
+        let target = root.file(&path)?;
+        bind_as(stage, &path, &path_of(&target), &shown(&target, &path))?;
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        remount(stage, root, &source, flags, "MS_RDONLY|MS_NOSUID|MS_NOEXEC")?;
+        remount(stage, root, &path, flags, "MS_RDONLY|MS_NOSUID|MS_NOEXEC")?;
     }
-    let dev = root.folder(stage, Path::new("/dev"))?;
+    let dev = root.folder(Path::new("/dev"))?;
     for (name, leads_to) in LINKS {
         symlinkat(leads_to, &dev, name).map_err(|errno| {
             Error::call(format!("symlinkat({leads_to:?}, /dev, {name:?})"), errno)

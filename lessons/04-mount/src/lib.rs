@@ -89,7 +89,12 @@ pub fn tmpfs(stage: &Stage, target: &Path) -> Result<()> {
 
 /// Make the folder or file `source` visible at `target`, too, with the mounts below it.
 pub fn bind(stage: &Stage, source: &Path, target: &Path) -> Result<()> {
-    let call = format!("mount({source:?}, {target:?}, NULL, MS_BIND|MS_REC, NULL)");
+    bind_as(stage, source, target, &format!("{target:?}"))
+}
+
+/// The same, with the target `shown` in other words.
+fn bind_as(stage: &Stage, source: &Path, target: &Path, shown: &str) -> Result<()> {
+    let call = format!("mount({source:?}, {shown}, NULL, MS_BIND|MS_REC, NULL)");
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     stage.ask(call, || mount(Some(source), target, NONE, flags, NONE))
 }

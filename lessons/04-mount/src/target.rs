@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, mkdirat};
-use stage::{Error, Result, Stage, descriptor};
+use stage::{Error, Result};
 
 /// A root file system, before anybody is in it.
 pub struct Root {
@@ -32,20 +32,20 @@ impl Root {
     }
 
     /// Open the folder at `path` inside, making what is missing.
-    pub fn folder(&self, stage: &Stage, path: &Path) -> Result<OwnedFd> {
-        match self.try_open(stage, path)? {
+    pub fn folder(&self, path: &Path) -> Result<OwnedFd> {
+        match self.try_open(path) {
             Ok(found) => Ok(found),
             Err(Errno::ENOENT) => {
                 self.make_folders(path)?;
-                self.open_at(stage, path)
+                self.try_open(path).map_err(|errno| self.refused(path, errno))
             }
             Err(errno) => Err(self.refused(path, errno)),
         }
     }
 
     /// Open the file at `path` inside, making an empty one if there is none.
-    pub fn file(&self, stage: &Stage, path: &Path) -> Result<OwnedFd> {
-        match self.try_open(stage, path)? {
+    pub fn file(&self, path: &Path) -> Result<OwnedFd> {
+        match self.try_open(path) {
             Ok(found) => return Ok(found),
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(self.refused(path, errno)),
@@ -53,28 +53,20 @@ impl Root {
         self.make_folders(path.parent().unwrap_or(Path::new("")))?;
         let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         self.resolve(path, flags).map_err(|errno| self.refused(path, errno))?;
-        self.open_at(stage, path)
+        self.try_open(path).map_err(|errno| self.refused(path, errno))
     }
 
     /// Open what is at `path` inside; None if there is nothing.
-    pub fn existing(&self, stage: &Stage, path: &Path) -> Result<Option<OwnedFd>> {
-        match self.try_open(stage, path)? {
+    pub fn existing(&self, path: &Path) -> Result<Option<OwnedFd>> {
+        match self.try_open(path) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(self.refused(path, errno)),
         }
     }
 
-    fn open_at(&self, stage: &Stage, path: &Path) -> Result<OwnedFd> {
-        self.try_open(stage, path)?.map_err(|errno| self.refused(path, errno))
-    }
-
-    fn try_open(&self, stage: &Stage, path: &Path) -> Result<nix::Result<OwnedFd>> {
-        let root = descriptor(&self.folder);
-        let how = "{flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT}";
-        let path = relative(path);
-        let call = format!("openat2({root}, {path:?}, {how}, 24)");
-        stage.attempt(call, || self.resolve(&path, OFlag::O_PATH | OFlag::O_CLOEXEC))
+    fn try_open(&self, path: &Path) -> nix::Result<OwnedFd> {
+        self.resolve(path, OFlag::O_PATH | OFlag::O_CLOEXEC)
     }
 
     fn resolve(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
@@ -122,6 +114,12 @@ fn relative(path: &Path) -> PathBuf {
 /// The path by which mount(2) reaches what `target` has open, and nothing else.
 pub fn path_of(target: &impl AsFd) -> PathBuf {
     format!("/proc/self/fd/{}", target.as_fd().as_raw_fd()).into()
+}
+
+/// The same as the narrator shows it, with a remark as strace makes them:
+/// `"/proc/self/fd/8" /* /dev */`.
+pub fn shown(target: &impl AsFd, destination: &Path) -> String {
+    format!("{:?} /* {} */", path_of(target), destination.display())
 }
 
 /// Whether `target` is a folder.
