@@ -5,6 +5,7 @@ pub mod items;
 pub mod machine;
 pub mod narration;
 pub mod processes;
+pub mod rootfs;
 pub mod strace;
 pub mod tmux;
 pub mod wait;
