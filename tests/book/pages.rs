@@ -138,7 +138,8 @@ impl Session {
     fn start() -> Session {
         let folder = support::program("");
         let mut bash = Program::new("unshare");
-        bash.args(["--uts", "bash", "--noprofile", "--norc"]).current_dir(support::top());
+        bash.args(["--uts", "--ipc", "bash", "--noprofile", "--norc"])
+            .current_dir(support::top());
         bash.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         Self::set_environment(&mut bash, &folder);
         let mut bash = bash.spawn().expect("unshare starts");

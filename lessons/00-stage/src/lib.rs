@@ -13,6 +13,7 @@
 //! | `signals.rs` | what happens when somebody presses Ctrl-C? |
 //! | `terminal.rs` | who may read from the terminal? |
 //! | `ledger.rs` | how is taken back what does not die with its process? |
+//! | `step.rs` | how does `--step` wait for the person in front of it? |
 //! | `error.rs` | what does a failure tell the person in front of it? |
 //! | `proc.rs` | what does the kernel say about a process? |
 //! | `flags.rs` | which flags do all lessons share? |
@@ -31,6 +32,7 @@ mod ledger;
 mod narrate;
 pub mod proc;
 mod signals;
+mod step;
 mod terminal;
 mod wire;
 
@@ -60,6 +62,7 @@ pub fn lesson(
         stage.gap();
         let verdict = play(&stage)?;
         stage.verdict(&verdict);
+        stage.is_heard()?;
         Ok(verdict)
     });
     match played {

@@ -10,9 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use colored::Colorize;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
-use nix::unistd::{Pid, read, write};
+use nix::unistd::{Pid, write};
 
 use crate::error::describe;
 use crate::json::object;
@@ -24,8 +22,8 @@ pub struct Stage {
     voice: Voice,
     narrates: bool,
     steps: bool,
-    /// Nobody reads any more: the next request is not made.
-    closed: Cell<bool>,
+    /// Why nobody can read us any more: then the next request is not made.
+    unheard: Cell<Option<Errno>>,
     pub(crate) signals: Signals,
 }
 
@@ -106,7 +104,7 @@ impl Stage {
             voice,
             narrates,
             steps,
-            closed: Cell::new(false),
+            unheard: Cell::new(None),
             signals: Signals::watch()?,
         })
     }
@@ -241,12 +239,10 @@ impl Stage {
         self.voice == Voice::Json
     }
 
-    /// Fails if nobody reads what we say: then there is no reason to go on.
-    fn is_heard(&self) -> Result<()> {
-        match self.closed.get() {
-            true => Err(Error::call("write", Errno::EPIPE)),
-            false => Ok(()),
-        }
+    /// Fails if nobody can read what we say: then there is no reason to go on.
+    pub(crate) fn is_heard(&self) -> Result<()> {
+        let unheard = self.unheard.get().map(|errno| Error::call("write", errno));
+        unheard.map_or(Ok(()), Err)
     }
 
     /// One line, one write(2): lines of several processes never mix, and strace sees each
@@ -259,52 +255,13 @@ impl Stage {
             Voice::Silent => Ok(()),
         };
         // Whatever the reason (EPIPE, ENOSPC, EIO), we are no longer heard.
-        if written.is_err() {
-            self.closed.set(true);
-        }
-    }
-
-    /// Show what comes next and wait for Enter; Ctrl-C works as ever.
-    fn wait_for_enter(&self, call: impl Display) -> Result<()> {
-        let prompt =
-            format!("  {}       {call}  {}", "next".yellow(), "[Enter]".dimmed());
-        write_all(io::stdout(), prompt.as_bytes())
-            .map_err(|errno| Error::call("write", errno))?;
-        self.signals.holding(|| self.await_input())?;
-        read(io::stdin(), &mut [0; 256]).map_err(|errno| Error::call("read", errno))?;
-        // The line that tells the result takes the place of the one that asked.
-        let erase = if colored::control::SHOULD_COLORIZE.should_colorize() {
-            "\x1b[A\r\x1b[2K"
-        } else {
-            ""
-        };
-        write_all(io::stdout(), erase.as_bytes())
-            .map_err(|errno| Error::call("write", errno))
-    }
-
-    /// Sleep until something is typed; a child that ends meanwhile is no reason to go on.
-    fn await_input(&self) -> Result<()> {
-        let input = io::stdin();
-        loop {
-            let mut watched = [input.as_fd(), self.signals.as_fd()]
-                .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-            match poll(&mut watched, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::call("poll", errno)),
-            }
-            while let Some((signal, _)) = self.signals.next() {
-                if signal != Signal::SIGCHLD {
-                    return Err(Error::ended_by(signal));
-                }
-            }
-            if watched[0].any() == Some(true) {
-                return Ok(());
-            }
+        if let Err(errno) = written {
+            self.unheard.set(Some(errno));
         }
     }
 }
 
-fn write_all(to: impl AsFd, mut bytes: &[u8]) -> nix::Result<()> {
+pub(crate) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> nix::Result<()> {
     while !bytes.is_empty() {
         match write(&to, bytes) {
             Ok(count) => bytes = &bytes[count..],

@@ -30,7 +30,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
         stage.note(&format!("removed what a killed run had left: {left}"));
     }
     let (outer, inner) = (Names::of("host"), Names::of("inner"));
-    let foreign = objects::message_queue_ids()?;
+    let foreign = objects::foreign_message_queues()?;
     let guard = Guard::on(&outer)?;
     objects::make(stage, &outer)?;
     let host = look(stage, "host", &outer, &inner)?;
@@ -54,7 +54,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
 
     drop(guard);
     let after = look(stage, "host", &outer, &inner)?;
-    let still_there = objects::message_queue_ids()?;
+    let still_there = objects::foreign_message_queues()?;
     Ok(judge(&[host, child, inside, during, after])
         .holds(
             "queues of others",

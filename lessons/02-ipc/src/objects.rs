@@ -12,7 +12,11 @@ use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_open, mq_unlink};
 use nix::sys::stat::Mode;
-use stage::{Error, Ledger, Result, Stage};
+use stage::{Error, Ledger, Result, Stage, proc};
+
+/// The keys of our objects begin with one of these, a PID follows.
+const HOST_KEYS: libc::key_t = 0x4f00_0000;
+const INNER_KEYS: libc::key_t = 0x5f00_0000;
 
 /// What objects can be found by: a System V key, and the name of a POSIX queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +31,9 @@ impl Names {
     /// Names that no other run of the lesson uses; `whose` is `host` or `inner`.
     pub fn of(whose: &str) -> Names {
         let pid = std::process::id();
-        let family = if whose == "host" { 0x4fd0_0000 } else { 0x5fd0_0000 };
-        // A PID has at most 22 bits (PID_MAX_LIMIT in proc(5)); both families stay positive.
-        let key = family ^ i32::try_from(pid).unwrap_or_default();
+        let family = if whose == "host" { HOST_KEYS } else { INNER_KEYS };
+        // A PID has at most 22 bits (PID_MAX_LIMIT in proc(5)).
+        let key = family | i32::try_from(pid).unwrap_or_default();
         Names { key, queue: format!("fakedocker-{whose}-{pid}") }
     }
 }
@@ -60,7 +64,8 @@ impl Guard {
     /// Call it before [`make`].
     pub fn on(names: &Names) -> Result<Guard> {
         let mut ledger = Ledger::open("ipc")?;
-        ledger.note(format!("{:#x} {}", names.key, names.queue))?;
+        let here = proc::namespace("ipc")?;
+        ledger.note(format!("{here} {:#x} {}", names.key, names.queue))?;
         Ok(Guard { names: names.clone(), _ledger: ledger })
     }
 }
@@ -91,23 +96,35 @@ pub fn find_posix_queue(name: &str) -> Result<Option<String>> {
     Ok(found.map(|_descriptor| format!("/{name}")))
 }
 
-/// The identifiers of all System V queues that we can see, ours or not, in order.
-pub fn message_queue_ids() -> Result<Vec<String>> {
+/// The identifiers of the System V queues that we can see and that no run of this lesson
+/// has made.
+pub fn foreign_message_queues() -> Result<Vec<String>> {
     let table = "/proc/sysvipc/msg";
     let text = fs::read_to_string(table).map_err(|error| Error::io(table, &error))?;
-    let id = |line: &str| line.split_whitespace().nth(1).map(String::from);
-    Ok(text.lines().skip(1).filter_map(id).collect())
+    let foreign = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let (key, id) = (fields.next()?.parse::<libc::key_t>().ok()?, fields.next()?);
+        let ours = [HOST_KEYS, INNER_KEYS].contains(&(key & 0x7f00_0000));
+        (!ours).then(|| id.to_string())
+    };
+    Ok(text.lines().skip(1).filter_map(foreign).collect())
 }
 
-/// Remove what a killed run has left; returns a line for each.
+/// Remove what a killed run has left; returns a line for each. A note from another IPC
+/// namespace stays: its objects cannot be seen from here.
 pub fn sweep() -> Result<Vec<String>> {
+    let here = proc::namespace("ipc")?;
     Ledger::abandoned("ipc", |note| {
-        let names = note.split_once(' ').and_then(|(key, queue)| {
-            let key = libc::key_t::from_str_radix(key.strip_prefix("0x")?, 16).ok()?;
-            Some(Names { key, queue: queue.to_string() })
-        });
-        names.is_some_and(|names| remove(&names).is_ok())
+        let names = read_note(note).filter(|(namespace, _)| *namespace == here);
+        names.is_some_and(|(_, names)| remove(&names).is_ok())
     })
+}
+
+fn read_note(note: &str) -> Option<(&str, Names)> {
+    let mut words = note.split(' ');
+    let (namespace, key, queue) = (words.next()?, words.next()?, words.next()?);
+    let key = libc::key_t::from_str_radix(key.strip_prefix("0x")?, 16).ok()?;
+    Some((namespace, Names { key, queue: queue.to_string() }))
 }
 
 /// Remove all three; what is not there needs no removing.

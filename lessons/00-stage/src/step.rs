@@ -1,0 +1,68 @@
+//! How does `--step` wait for the person in front of it?
+//!
+//! For a line on the terminal, and for signals at the same time: Ctrl-C works as ever.
+
+use std::fmt::Display;
+use std::io;
+use std::os::fd::AsFd;
+
+use colored::Colorize;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::read;
+
+use crate::narrate::write_all;
+use crate::{Error, Result, Stage};
+
+/// A prompt that fits one line of a terminal with 80 columns can be erased as one.
+const WIDTH: usize = 56;
+
+impl Stage {
+    /// Show what comes next and wait for Enter; Ctrl-C works as ever.
+    pub(crate) fn wait_for_enter(&self, call: impl Display) -> Result<()> {
+        let shown = shorten(&call.to_string());
+        let prompt =
+            format!("  {}       {shown}  {}", "next".yellow(), "[Enter]".dimmed());
+        write_all(io::stdout(), prompt.as_bytes())
+            .map_err(|errno| Error::call("write", errno))?;
+        self.signals.holding(|| self.await_input())?;
+        read(io::stdin(), &mut [0; 256]).map_err(|errno| Error::call("read", errno))?;
+        // The line that tells the result takes the place of the one that asked.
+        let erase = if colored::control::SHOULD_COLORIZE.should_colorize() {
+            "\x1b[A\r\x1b[2K"
+        } else {
+            ""
+        };
+        write_all(io::stdout(), erase.as_bytes())
+            .map_err(|errno| Error::call("write", errno))
+    }
+
+    /// Sleep until something is typed; a child that ends meanwhile is no reason to go on.
+    fn await_input(&self) -> Result<()> {
+        let input = io::stdin();
+        loop {
+            let mut watched = [input.as_fd(), self.signals.as_fd()]
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            match poll(&mut watched, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("poll", errno)),
+            }
+            while let Some((signal, _)) = self.signals.next() {
+                if signal != Signal::SIGCHLD {
+                    return Err(Error::ended_by(signal));
+                }
+            }
+            if watched[0].any() == Some(true) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn shorten(call: &str) -> String {
+    match call.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &call[..end]),
+        None => call.to_string(),
+    }
+}
