@@ -205,3 +205,26 @@ fn ctrl_c_at_any_step_ends_the_lesson() {
         terminal.assert_usable();
     });
 }
+
+/// What the first page promises: /usr/bin is deleted, and the machine has not noticed.
+#[test]
+fn the_first_command_of_the_readme() {
+    undisturbed(|| {
+        let mut terminal = Terminal::open();
+        terminal.enter("fakedocker run --rm -i host");
+        terminal.await_inner_prompt();
+        // Not before we know that it is not the machine's own.
+        terminal.enter("stat --file-system --format=%T / && echo $$");
+        terminal.await_text("\noverlayfs\n1\n");
+        terminal.enter("rm -rf /usr/bin");
+        terminal.await_inner_prompt();
+        terminal.enter("/usr/bin/ls");
+        terminal.await_text("/usr/bin/ls: No such file or directory");
+        terminal.enter("exit");
+        terminal.await_prompt();
+        terminal.enter("ls -d /usr/bin/ls");
+        terminal.await_text("\n/usr/bin/ls\n");
+        terminal.await_prompt();
+        terminal.assert_usable();
+    });
+}
