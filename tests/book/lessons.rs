@@ -14,9 +14,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::machine::{Machine, command, undisturbed};
-use crate::support::processes::{await_one, ours};
+use crate::support::processes::{self, await_one, ours};
 use crate::support::wait::until;
-use crate::support::{lessons, program, top, turn};
+use crate::support::{lessons, program, turn};
 
 /// Lessons that need no privilege: their row in the tests of privilege is their own.
 const UNPRIVILEGED: [&str; 1] = ["user"];
@@ -26,6 +26,14 @@ struct Ending {
     status: ExitStatus,
     out: String,
     err: String,
+}
+
+/// The lesson `name`, ended by force if it hangs.
+fn lesson(name: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--foreground", "--kill-after=5", "60"]).arg(program(name));
+    processes::mark(&mut command);
+    command
 }
 
 /// Run it to its end, with nothing on standard input unless `command` says otherwise.
@@ -65,10 +73,7 @@ impl Ending {
 /// The names of the lessons' programs: `uts` for the folder `01-uts`.
 fn names() -> Vec<String> {
     let name = |folder: &String| folder.split_once('-').map(|(_, name)| name.to_string());
-    let plays = |folder: &&String| {
-        top().join("lessons").join(folder).join("src/main.rs").exists()
-    };
-    lessons().iter().filter(plays).filter_map(name).collect()
+    lessons().iter().filter_map(name).collect()
 }
 
 /// The lessons with a contained process, whose help says that they take a COMMAND.
@@ -76,7 +81,7 @@ pub fn contained() -> &'static [String] {
     static CONTAINED: OnceLock<Vec<String>> = OnceLock::new();
     CONTAINED.get_or_init(|| {
         let _turn = turn();
-        let help = |name: &String| run(command(name).arg("--help")).out;
+        let help = |name: &String| run(lesson(name).arg("--help")).out;
         names().into_iter().filter(|name| help(name).contains("COMMAND")).collect()
     })
 }
@@ -92,7 +97,7 @@ fn each(scene: impl Fn(&str)) {
 #[test]
 fn the_claim_is_proved() {
     each(|name| {
-        let ending = run(command(name).args(["--", "true"]));
+        let ending = run(lesson(name).args(["--", "true"]));
         ending.assert_status(0).assert_proved();
         assert!(ending.out.starts_with(&format!("{name} · ")), "{}", ending.out);
     });
@@ -101,7 +106,7 @@ fn the_claim_is_proved() {
 #[test]
 fn the_status_is_the_commands() {
     each(|name| {
-        let ending = run(command(name).args(["--", "sh", "-c", "exit 7"]));
+        let ending = run(lesson(name).args(["--", "sh", "-c", "exit 7"]));
         ending.assert_status(7).assert_proved();
     });
 }
@@ -112,7 +117,7 @@ fn a_shell_reads_from_a_pipe() {
         let (reader, mut writer) = io::pipe().expect("there are pipes");
         writer.write_all(b"hostname\necho $$\nexit 5\n").expect("it fits into the pipe");
         drop(writer);
-        let ending = run(command(name).stdin(reader));
+        let ending = run(lesson(name).stdin(reader));
         ending.assert_status(5).assert_proved();
         let is_pid = |line: &str| line.parse::<u32>().is_ok();
         assert!(ending.out.lines().any(is_pid), "no `echo $$` in:\n{}", ending.out);
@@ -122,14 +127,14 @@ fn a_shell_reads_from_a_pipe() {
 #[test]
 fn a_shell_with_nothing_to_read_ends() {
     each(|name| {
-        run(command(name).stdin(Stdio::null())).assert_status(0).assert_proved();
+        run(lesson(name).stdin(Stdio::null())).assert_status(0).assert_proved();
     });
 }
 
 #[test]
 fn quiet_is_evidence_and_verdict() {
     each(|name| {
-        let ending = run(command(name).args(["--quiet", "--", "true"]));
+        let ending = run(lesson(name).args(["--quiet", "--", "true"]));
         ending.assert_status(0).assert_proved();
         assert!(!ending.out.contains('→'), "{}", ending.out);
         assert!(ending.out.lines().count() > 1, "no evidence in:\n{}", ending.out);
@@ -139,7 +144,7 @@ fn quiet_is_evidence_and_verdict() {
 #[test]
 fn json_is_an_event_a_line() {
     each(|name| {
-        let ending = run(command(name).args(["--json", "--", "echo", "COMMAND speaks"]));
+        let ending = run(lesson(name).args(["--json", "--", "echo", "COMMAND speaks"]));
         ending.assert_status(0);
         assert_eq!(ending.err, "COMMAND speaks\n");
         let parse = |line: &str| -> Value { serde_json::from_str(line).expect(line) };
@@ -154,9 +159,9 @@ fn json_is_an_event_a_line() {
 #[test]
 fn what_is_no_terminal_gets_no_colour() {
     each(|name| {
-        let ending = run(command(name).args(["--", "true"]));
+        let ending = run(lesson(name).args(["--", "true"]));
         assert!(!ending.out.contains('\x1b'), "{:?}", ending.out);
-        let ending = run(command(name).args(["--", "/no/such/program"]));
+        let ending = run(lesson(name).args(["--", "/no/such/program"]));
         assert!(!ending.err.contains('\x1b'), "{:?}", ending.err);
     });
 }
@@ -168,7 +173,7 @@ fn nobody_listens_and_the_lesson_ends_quietly() {
         drop(reader);
         let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
         for nowhere in [Stdio::from(writer), Stdio::from(full)] {
-            let ending = run(command(name).args(["--", "true"]).stdout(nowhere));
+            let ending = run(lesson(name).args(["--", "true"]).stdout(nowhere));
             assert_eq!(ending.err, "");
             assert_ne!(ending.status.code(), Some(0), "it did not say what it proved");
         }
@@ -184,7 +189,7 @@ fn a_command_that_cannot_run_has_its_status() {
     each(|name| {
         for (path, status) in [("no-such-program", 127), ("/no/such", 127), ("/tmp", 126)]
         {
-            let ending = run(command(name).args(["--", path]));
+            let ending = run(lesson(name).args(["--", path]));
             let error = ending.assert_status(status).assert_one_error();
             assert!(error.contains(path), "{error}");
         }
@@ -218,7 +223,7 @@ fn no_open_file_reaches_the_command() {
     let script = "ls /proc/self/fd >&2";
     let without = run(Command::new("sh").args(["-c", script])).err;
     each(|name| {
-        let ending = run(command(name).args(["--", "sh", "-c", script]));
+        let ending = run(lesson(name).args(["--", "sh", "-c", script]));
         assert_eq!(ending.err, without, "files other than 0, 1, 2 are open");
     });
 }
@@ -235,9 +240,9 @@ impl Running {
         let said = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.out"));
         let out = File::create(&said).expect("the target folder is ours");
         let mut command = command(name);
-        command.args(["--", "tail", "-f", "/dev/null"]).stdin(Stdio::null()).stdout(out);
+        command.args(["--", "sleep", "infinity"]).stdin(Stdio::null()).stdout(out);
         let lesson = command.spawn().expect("the lesson starts");
-        await_one("COMMAND", |process| process.name == "tail");
+        await_one("COMMAND", |process| process.name == "sleep");
         Running { lesson, said }
     }
 
@@ -268,6 +273,14 @@ impl Running {
     }
 }
 
+/// A test that fails leaves nothing behind, either.
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.lesson.kill().ok();
+        self.lesson.wait().ok();
+    }
+}
+
 #[test]
 fn killed_it_leaves_no_process_and_no_mount() {
     each(|name| {
@@ -278,7 +291,7 @@ fn killed_it_leaves_no_process_and_no_mount() {
         assert_eq!(status.signal(), Some(Signal::SIGKILL as i32));
         before.assert_same(&["processes", "mounts"]);
         // What the kernel keeps, the next start removes; `each` looks whether it did.
-        run(command(name).args(["--", "true"])).assert_status(0).assert_proved();
+        run(lesson(name).args(["--", "true"])).assert_status(0).assert_proved();
     });
 }
 
@@ -303,7 +316,7 @@ fn our_processes_are_told_from_others() {
         let mut running = Running::start("uts");
         let names: Vec<String> = ours().into_iter().map(|process| process.name).collect();
         assert!(names.contains(&"uts".to_string()), "{names:?}");
-        assert!(names.contains(&"tail".to_string()), "{names:?}");
+        assert!(names.contains(&"sleep".to_string()), "{names:?}");
         running.send(Signal::SIGTERM);
         running.lesson.wait().expect("it is our child");
     });

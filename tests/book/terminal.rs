@@ -11,7 +11,7 @@ use crate::support::processes::{Process, await_one, ours};
 use crate::support::tmux::Terminal;
 use crate::support::wait::until;
 
-const STAYS: &str = "tail -f /dev/null";
+const STAYS: &str = "sleep infinity";
 
 /// Play `scene` with each lesson that has a contained process, each on a new terminal.
 fn each(scene: impl Fn(&str, &mut Terminal)) {
@@ -93,9 +93,9 @@ fn job_control_works_in_the_shell() {
         await_end("cat");
         terminal.await_inner_prompt();
         terminal.enter(STAYS);
-        await_foreground("tail");
+        await_foreground("sleep");
         terminal.press("C-c");
-        await_end("tail");
+        await_end("sleep");
         terminal.await_inner_prompt();
         leave(terminal);
     });
@@ -120,8 +120,8 @@ fn a_second_lesson_works_in_the_same_terminal() {
 fn ctrl_c_ends_the_command_and_the_lesson() {
     each(|name, terminal| {
         terminal.enter(&format!("{name} -- {STAYS}"));
-        let tail = await_one("tail", |process| process.name == "tail");
-        let status = interrupt(terminal, &tail);
+        let command = await_one("sleep", |process| process.name == "sleep");
+        let status = interrupt(terminal, &command);
         assert_last_status(terminal, status);
         terminal.assert_usable();
     });
@@ -131,15 +131,17 @@ fn ctrl_c_ends_the_command_and_the_lesson() {
 fn ctrl_z_stops_the_lesson_as_a_job() {
     each(|name, terminal| {
         terminal.enter(&format!("{name} -- {STAYS}"));
-        let tail = await_one("tail", |process| process.name == "tail");
+        let command = await_one("sleep", |process| process.name == "sleep");
         terminal.press("C-z");
         terminal.await_prompt();
         assert!(terminal.screen().contains("[1]+  Stopped"), "{}", terminal.screen());
         terminal.enter("fg");
-        await_one("tail to go on", |process| {
-            process.pid == tail.pid && process.is_in_foreground() && !process.is_stopped()
+        await_one("COMMAND to go on", |process| {
+            process.pid == command.pid
+                && process.is_in_foreground()
+                && !process.is_stopped()
         });
-        interrupt(terminal, &tail);
+        interrupt(terminal, &command);
         terminal.assert_usable();
     });
 }

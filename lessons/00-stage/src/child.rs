@@ -54,7 +54,10 @@ impl Cue {
             .map_err(|errno| Error::call("rt_sigaction(SIGPIPE)", errno))?;
         // Blocked signals stay blocked across execve(2), too.
         stage.signals.release()?;
-        match program.exec(stage)? {}
+        let Err(error) = program.exec(stage);
+        // No other program takes over: children of our own are ended, and waited for.
+        stage.signals.hold()?;
+        Err(error)
     }
 
     fn tell(&mut self, message: &Message) -> Result<()> {
@@ -279,7 +282,7 @@ impl Child<'_> {
     fn pass_on(&mut self, signal: Signal, info: &siginfo) -> Result<()> {
         let number_one = proc::pids_of(self.pid)
             .is_ok_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
-        let deaf = number_one && !proc::handles(self.pid, signal);
+        let deaf = number_one && !proc::hears(self.pid, signal);
         let from_terminal = info.ssi_code == SI_KERNEL;
         let what = match deaf {
             true if signal != Signal::SIGINT || self.warned => Signal::SIGKILL,

@@ -270,22 +270,8 @@ impl Stage {
             format!("  {}       {call}  {}", "next".yellow(), "[Enter]".dimmed());
         write_all(io::stdout(), prompt.as_bytes())
             .map_err(|errno| Error::call("write", errno))?;
-        let input = io::stdin();
-        let mut watched = [input.as_fd(), self.signals.as_fd()]
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        match poll(&mut watched, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::call("poll", errno)),
-        }
-        if watched[0].any() == Some(true) {
-            let mut typed = [0; 256];
-            read(&input, &mut typed).map_err(|errno| Error::call("read", errno))?;
-        }
-        while let Some((signal, _)) = self.signals.next() {
-            if signal != Signal::SIGCHLD {
-                return Err(Error::ended_by(signal));
-            }
-        }
+        self.signals.holding(|| self.await_input())?;
+        read(io::stdin(), &mut [0; 256]).map_err(|errno| Error::call("read", errno))?;
         // The line that tells the result takes the place of the one that asked.
         let erase = if colored::control::SHOULD_COLORIZE.should_colorize() {
             "\x1b[A\r\x1b[2K"
@@ -294,6 +280,27 @@ impl Stage {
         };
         write_all(io::stdout(), erase.as_bytes())
             .map_err(|errno| Error::call("write", errno))
+    }
+
+    /// Sleep until something is typed; a child that ends meanwhile is no reason to go on.
+    fn await_input(&self) -> Result<()> {
+        let input = io::stdin();
+        loop {
+            let mut watched = [input.as_fd(), self.signals.as_fd()]
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            match poll(&mut watched, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("poll", errno)),
+            }
+            while let Some((signal, _)) = self.signals.next() {
+                if signal != Signal::SIGCHLD {
+                    return Err(Error::ended_by(signal));
+                }
+            }
+            if watched[0].any() == Some(true) {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -27,11 +27,14 @@ pub fn pids_of(pid: Pid) -> Result<Vec<i32>> {
     Ok(numbers.split_whitespace().filter_map(|number| number.parse().ok()).collect())
 }
 
-/// Whether process `pid` has a handler for `signal` (the line SigCgt).
-pub fn handles(pid: Pid, signal: Signal) -> bool {
-    let mask = status_line(&pid.to_string(), "SigCgt");
-    let bits = mask.ok().and_then(|mask| u64::from_str_radix(&mask, 16).ok());
-    bits.is_some_and(|bits| bits & (1 << (signal as i32 - 1)) != 0)
+/// Whether process `pid` notices `signal` if it is PID 1: it has a handler for it (the line
+/// SigCgt) or keeps it for later (the line SigBlk).
+pub fn hears(pid: Pid, signal: Signal) -> bool {
+    ["SigCgt", "SigBlk"].iter().any(|mask| {
+        let mask = status_line(&pid.to_string(), mask).ok();
+        let bits = mask.and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+        bits.is_some_and(|bits| bits & (1 << (signal as i32 - 1)) != 0)
+    })
 }
 
 /// The value of line `name` in /proc/`process`/status, its fields a space apart; `process`

@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 
 use crate::{Error, Result};
@@ -45,6 +45,18 @@ impl Signals {
     pub fn release(&self) -> Result<()> {
         let released = self.original.thread_set_mask();
         released.map_err(|errno| Error::call("sigprocmask(SIG_SETMASK)", errno))
+    }
+
+    /// Play `scene` with signals waiting to be read, also in a child that released them:
+    /// PID 1 of a namespace would not even notice a Ctrl-C otherwise.
+    pub fn holding<T>(&self, scene: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = self.watched.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+        let before =
+            before.map_err(|errno| Error::call("sigprocmask(SIG_BLOCK)", errno))?;
+        let result = scene();
+        let restored = before.thread_set_mask();
+        restored.map_err(|errno| Error::call("sigprocmask(SIG_SETMASK)", errno))?;
+        result
     }
 
     /// The next signal that has arrived, if any.
