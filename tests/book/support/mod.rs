@@ -1,10 +1,12 @@
 //! What do the tests stand on?
 
 pub mod console;
+pub mod engine;
 pub mod items;
 pub mod machine;
 pub mod narration;
 pub mod processes;
+pub mod rootfs;
 pub mod strace;
 pub mod tmux;
 pub mod wait;

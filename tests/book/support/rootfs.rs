@@ -36,13 +36,14 @@ pub fn busybox_as(ending: &str) -> PathBuf {
     })
 }
 
-/// A tarball of Debian bookworm with nothing but what apt needs. Made with the network,
+/// A tarball of Debian bookworm with nothing but what apt needs, and ps. Made with the network,
 /// the first time.
 pub fn debian() -> PathBuf {
-    kept("debian.tar", |tarball| {
+    kept("debian-ps.tar", |tarball| {
         eprintln!("making a Debian root file system, once: this takes a minute");
         let mut bootstrap = Command::new("mmdebstrap");
-        bootstrap.args(["--quiet", "--variant=minbase", "--format=tar", "bookworm"]);
+        bootstrap.args(["--quiet", "--variant=minbase", "--format=tar"]);
+        bootstrap.args(["--include=procps", "bookworm"]);
         must(bootstrap.arg(tarball));
     })
 }
@@ -82,7 +83,8 @@ fn furnish(root: &Path) {
             symlink("busybox", root.join("bin").join(applet)).expect("names differ");
         }
     }
-    let users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
+    let users =
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
     fs::write(root.join("etc/passwd"), users).expect("it is ours");
     let groups = "root:x:0:\nnogroup:x:65534:\n";
     fs::write(root.join("etc/group"), groups).expect("it is ours");
@@ -97,7 +99,13 @@ fn must(command: &mut Command) {
 #[test]
 fn root_file_systems_are_whole() {
     let has = |tarball: &Path, path: &str| {
-        must(Command::new("tar").arg("-tf").arg(tarball).arg(path).stdout(std::process::Stdio::null()));
+        must(
+            Command::new("tar")
+                .arg("-tf")
+                .arg(tarball)
+                .arg(path)
+                .stdout(std::process::Stdio::null()),
+        );
     };
     has(&busybox(), "./bin/sh");
     for ending in ["gz", "xz", "zst"] {
