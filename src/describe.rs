@@ -196,7 +196,9 @@ fn read_volume(text: &str) -> Result<Mount> {
     if !Path::new(source).exists() {
         return Err(wrong(&format!("{source:?} is not on this machine")));
     }
-    if absolute("", Path::new(destination)).is_err() || destination == "/" {
+    // As paths, so that "//" and "/." are the root, too.
+    let target = Path::new(destination);
+    if absolute("", target).is_err() || target == Path::new("/") {
         return Err(wrong(&format!("{destination:?} is no place in the container")));
     }
     let options = match mode {

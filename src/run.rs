@@ -86,15 +86,15 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let mut container = Container::create(store, request.name.as_deref())?;
     let spec = describe::spec(store, request, image.as_ref(), &container)?;
     spec.check()?;
-    container.describe(&spec, request.is_host())?;
+    let throw_away = options.remove || request.is_host();
+    container.describe(&spec, throw_away)?;
 
     let stage = Stage::of_engine(options.explain)?;
     if !options.interactive {
         sys::without_input()?;
     }
     let status = contain(&stage, &spec).and_then(|mut first| first.wait());
-    let keep = !options.remove && !request.is_host() && status.is_ok();
-    match keep {
+    match status.is_ok() && !throw_away {
         true => container.keep(status.clone().unwrap_or_default())?,
         false => container.remove()?,
     }

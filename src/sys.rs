@@ -65,3 +65,16 @@ pub fn without_input() -> Result<()> {
         File::open("/dev/null").map_err(|error| Error::io("/dev/null", &error))?;
     dup2_stdin(empty).map_err(|errno| Error::call("dup2(/dev/null, 0)", errno))
 }
+
+/// Close what we were started with besides standard input, output and error: a shell's
+/// open files are not the container's. Before anything of ours is open.
+pub fn close_inherited() -> Result<()> {
+    #[allow(
+        unsafe_code,
+        reason = "nix has no close_range, and the C library may have none"
+    )]
+    // SAFETY: we have opened nothing yet, so that no descriptor of ours is closed.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    let closed = Errno::result(closed).map(drop);
+    closed.map_err(|errno| Error::call("close_range(3, ~0U, 0)", errno))
+}

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
 use fakedocker::run::{self, Options};
 use fakedocker::store::{ROOT, Store};
-use fakedocker::{container, import};
+use fakedocker::{container, import, sys};
 use stage::Result;
 
 /// A container engine that is the sum of its lessons
@@ -102,7 +102,9 @@ fn main() -> ExitCode {
     };
     let store = || Store::open(&cli.root);
     let done = match &cli.command {
-        Command::Run(args) => store().and_then(|store| run::run(&store, &args.options())),
+        Command::Run(args) => sys::close_inherited()
+            .and_then(|()| store())
+            .and_then(|store| run::run(&store, &args.options())),
         Command::Import(args) => store().and_then(|store| import_image(&store, args)),
         Command::Rm(args) => store().and_then(|store| remove(&store, args)),
     };

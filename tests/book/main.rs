@@ -11,6 +11,7 @@
 )]
 
 mod checks;
+mod engine;
 mod house;
 mod import;
 mod lessons;

@@ -290,7 +290,7 @@ impl Child<'_> {
                 self.warned = true;
                 let deaf =
                     "PID 1 does not hear Ctrl-C unless it handles it: once more ends it";
-                self.stage.note(deaf);
+                self.stage.urge(deaf);
                 return Ok(());
             }
             // The terminal has sent it to the whole foreground group, and so to the child.

@@ -189,6 +189,14 @@ impl Stage {
         }
     }
 
+    /// A note that is needed also where nothing else is said: somebody waits for an effect.
+    pub(crate) fn urge(&self, text: &str) {
+        match self.voice {
+            Voice::Silent => crate::warn(text),
+            _ => self.note(text),
+        }
+    }
+
     /// An empty line between parts.
     pub fn gap(&self) {
         if matches!(self.voice, Voice::Lesson) && self.narrates {

@@ -101,7 +101,14 @@ impl Root {
     }
 
     fn refused(&self, path: &Path, errno: Errno) -> Error {
-        Error::call(format!("openat2(rootfs, {path:?}, RESOLVE_IN_ROOT)"), errno)
+        let call = format!("openat2(rootfs, {path:?}, RESOLVE_IN_ROOT)");
+        let error = Error::call(call, errno);
+        match errno {
+            Errno::ENOENT | Errno::ELOOP => {
+                error.hint("a symbolic link on the way leads to nothing in this root")
+            }
+            _ => error,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What do the tests stand on?
 
 pub mod console;
+pub mod engine;
 pub mod items;
 pub mod machine;
 pub mod narration;

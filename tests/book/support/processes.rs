@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 use super::program;
 use super::wait::until;
 
-const MARK: &str = "FAKEDOCKER_TEST";
+/// The variable that marks what the tests have started.
+pub const MARK: &str = "FAKEDOCKER_TEST";
 
 /// Let the processes of `command` be known as ours.
 pub fn mark(command: &mut Command) -> &mut Command {

@@ -1,0 +1,24 @@
+//! Does the engine keep its word?
+//!
+//! Black-box tests of the command line, on real root file systems. Each has a store of its
+//! own and looks at the machine before and after.
+//!
+//! | file | its question |
+//! |---|---|
+//! | `host.rs` | is the machine safe from a container that has it as its image? |
+//! | `outside.rs` | and what of the machine can such a container reach? |
+//! | `flags.rs` | does each flag do what it says? |
+//! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
+//! | `statuses.rs` | what does a failure look like? |
+//! | `images.rs` | do imported systems work? |
+//! | `killing.rs` | what is left when somebody is killed? |
+//! | `terminal.rs` | what does it look like on a terminal? |
+
+mod flags;
+mod host;
+mod images;
+mod killing;
+mod outside;
+mod statuses;
+mod terminal;
+mod volumes;
