@@ -6,6 +6,7 @@
 //! | file | its question |
 //! |---|---|
 //! | `run.rs` | in which order does a container come to life? |
+//! | `foreground.rs` | how does one run a container and wait for it? |
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
@@ -13,11 +14,12 @@
 //! | `import.rs` | how does a tarball become a root file system? |
 //! | `clean.rs` | what is left on this machine that carries our name? |
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
-//! | `sys.rs` | what does the engine ask the kernel for that no lesson teaches? |
+//! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
 pub mod clean;
 pub mod container;
 pub mod describe;
+pub mod foreground;
 pub mod import;
 pub mod run;
 pub mod spec;

@@ -1,7 +1,7 @@
 //! In which order does a container come to life?
 //!
-//! [`contain`] is the whole answer: one call per lesson. [`run`] is what is around it: the
-//! description, the container's folder, the wait for the end.
+//! [`contain`] is the whole answer: one call per lesson. What is around it (the description,
+//! the container's folder, the wait for the end) is in `foreground.rs`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,11 +11,7 @@ use mount::protect;
 use mount::target::Root;
 use stage::{Child, Error, Program, Result, Stage};
 
-use crate::container::Container;
-use crate::describe::{self, Request};
 use crate::spec::Spec;
-use crate::store::Store;
-use crate::sys;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
@@ -52,53 +48,17 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
         // What takes rights away comes last: the steps before needed them. These paths are
         // looked up in the new root, where no link can lead to the host any more.
         let root = Root::open(Path::new("/"))?;
-        let cwd = enter_working_directory(&spec.process.cwd);
+        enter_working_directory(&spec.process.cwd)?;
         if spec.root.readonly {
             pivot::read_only(stage)?;
         }
         protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
-        cwd?;
         drop(root);
 
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))
     })
-}
-
-/// What the command line asks for.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The image, the command and their settings.
-    pub request: Request,
-    /// Remove the container when it ends.
-    pub remove: bool,
-    /// Let the container read our standard input.
-    pub interactive: bool,
-    /// Print what each lesson does.
-    pub explain: bool,
-}
-
-/// Make a container, run it in the foreground, and return its exit status.
-pub fn run(store: &Store, options: &Options) -> Result<u8> {
-    let request = &options.request;
-    let image = describe::find_image(store, request)?;
-    let mut container = Container::create(store, request.name.as_deref())?;
-    let spec = describe::spec(store, request, image.as_ref(), &container)?;
-    spec.check()?;
-    let throw_away = options.remove || request.is_host();
-    container.describe(&spec, throw_away)?;
-
-    let stage = Stage::of_engine(options.explain)?;
-    if !options.interactive {
-        sys::without_input()?;
-    }
-    let status = contain(&stage, &spec).and_then(|mut first| first.wait());
-    match status.is_ok() && !throw_away {
-        true => container.keep(status.clone().unwrap_or_default())?,
-        false => container.remove()?,
-    }
-    status
 }
 
 /// Stack the layers, in memory if there is no other way.

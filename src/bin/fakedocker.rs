@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
-use fakedocker::run::{self, Options};
+use fakedocker::foreground::{self, Options};
 use fakedocker::store::{ROOT, Store};
 use fakedocker::{container, import, sys};
 use stage::Result;
@@ -104,7 +104,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run(args) => sys::close_inherited()
             .and_then(|()| store())
-            .and_then(|store| run::run(&store, &args.options())),
+            .and_then(|store| foreground::run(&store, &args.options())),
         Command::Import(args) => store().and_then(|store| import_image(&store, args)),
         Command::Rm(args) => store().and_then(|store| remove(&store, args)),
     };

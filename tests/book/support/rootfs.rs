@@ -36,8 +36,8 @@ pub fn busybox_as(ending: &str) -> PathBuf {
     })
 }
 
-/// A tarball of Debian bookworm with nothing but what apt needs, and ps. Made with the network,
-/// the first time.
+/// A tarball of Debian bookworm with nothing but what apt needs, and ps. Made with the
+/// network, the first time.
 pub fn debian() -> PathBuf {
     kept("debian-ps.tar", |tarball| {
         eprintln!("making a Debian root file system, once: this takes a minute");
@@ -100,11 +100,8 @@ fn must(command: &mut Command) {
 #[test]
 fn root_file_systems_are_whole() {
     let has = |tarball: &Path, path: &str| {
-        // Its mounts are not to be seen by a test that plays meanwhile.
-        let mut bootstrap = Command::new("unshare");
-        bootstrap.args(["--mount", "mmdebstrap", "--quiet", "--variant=minbase"]);
-        bootstrap.args(["--include=procps", "--format=tar", "bookworm"]);
-        must(bootstrap.arg(tarball));
+        let mut tar = Command::new("tar");
+        must(tar.arg("-tf").arg(tarball).arg(path).stdout(Stdio::null()));
     };
     has(&busybox(), "./bin/sh");
     for ending in ["gz", "xz", "zst"] {

@@ -1,0 +1,46 @@
+//! How does one run a container and wait for it?
+//!
+//! Describe it, give it a folder, start it, wait for its end, and tidy up.
+
+use stage::{Result, Stage};
+
+use crate::container::Container;
+use crate::describe::{self, Request};
+use crate::run::contain;
+use crate::store::Store;
+use crate::sys;
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The image, the command and their settings.
+    pub request: Request,
+    /// Remove the container when it ends.
+    pub remove: bool,
+    /// Let the container read our standard input.
+    pub interactive: bool,
+    /// Print what each lesson does.
+    pub explain: bool,
+}
+
+/// Make a container, run it in the foreground, and return its exit status.
+pub fn run(store: &Store, options: &Options) -> Result<u8> {
+    let request = &options.request;
+    let image = describe::find_image(store, request)?;
+    let mut container = Container::create(store, request.name.as_deref())?;
+    let spec = describe::spec(store, request, image.as_ref(), &container)?;
+    spec.check()?;
+    let throw_away = options.remove || request.is_host();
+    container.describe(&spec, throw_away)?;
+
+    let stage = Stage::of_engine(options.explain)?;
+    if !options.interactive {
+        sys::without_input()?;
+    }
+    let status = contain(&stage, &spec).and_then(|mut first| first.wait());
+    match status.is_ok() && !throw_away {
+        true => container.keep(status.clone().unwrap_or_default())?,
+        false => container.remove()?,
+    }
+    status
+}
