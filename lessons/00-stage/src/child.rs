@@ -179,19 +179,19 @@ impl Child<'_> {
         self.await_end()
     }
 
+    /// The next whole message; None if the child has ended without one.
     fn next_message(&mut self) -> Result<Option<Message>> {
         loop {
+            // In this order: what a child that has ended had to say is in the pipe.
+            self.look_after()?;
+            let at_end = self.listen()?;
             if let Some(message) = Message::take(&mut self.arrived) {
                 return Ok(Some(message));
             }
             if self.status.is_some() {
                 return Ok(None);
             }
-            self.look_after()?;
-            let at_end = self.listen()?;
-            if self.status.is_none() && self.arrived.is_empty() {
-                self.await_event(at_end)?;
-            }
+            self.await_event(at_end)?;
         }
     }
 

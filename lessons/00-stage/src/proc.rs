@@ -30,11 +30,20 @@ pub fn pids_of(pid: Pid) -> Result<Vec<i32>> {
 /// Whether process `pid` notices `signal` if it is PID 1: it has a handler for it (the line
 /// SigCgt) or keeps it for later (the line SigBlk).
 pub fn hears(pid: Pid, signal: Signal) -> bool {
-    ["SigCgt", "SigBlk"].iter().any(|mask| {
-        let mask = status_line(&pid.to_string(), mask).ok();
-        let bits = mask.and_then(|mask| u64::from_str_radix(&mask, 16).ok());
-        bits.is_some_and(|bits| bits & (1 << (signal as i32 - 1)) != 0)
-    })
+    let process = pid.to_string();
+    is_in_mask(&process, "SigCgt", signal) || is_in_mask(&process, "SigBlk", signal)
+}
+
+/// Whether `process` (a PID or `self`) ignores `signal` (the line SigIgn).
+pub fn ignores(process: &str, signal: Signal) -> bool {
+    is_in_mask(process, "SigIgn", signal)
+}
+
+/// Whether a line of signal masks in /proc/`process`/status has the bit of `signal`.
+fn is_in_mask(process: &str, line: &str, signal: Signal) -> bool {
+    let mask = status_line(process, line).ok();
+    let bits = mask.and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    bits.is_some_and(|bits| bits & (1 << (signal as i32 - 1)) != 0)
 }
 
 /// The value of line `name` in /proc/`process`/status, its fields a space apart; `process`

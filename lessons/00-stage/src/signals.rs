@@ -6,10 +6,10 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 
-use crate::{Error, Result};
+use crate::{Error, Result, proc};
 
 /// The signals that we read instead of being interrupted by them.
 pub(crate) struct Signals {
@@ -20,9 +20,19 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Block the signals that ask us to stop, and those that say how a child is.
+    #[allow(
+        unsafe_code,
+        reason = "nix marks every change of a signal's action as unsafe"
+    )]
     pub fn watch() -> Result<Signals> {
-        let asked = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD];
-        let watched = SigSet::from_iter(asked);
+        let asked = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+        // Whoever starts us with a signal ignored, as nohup(1) does, wants us to ignore it.
+        let asked = asked.into_iter().filter(|&signal| !proc::ignores("self", signal));
+        let watched = SigSet::from_iter(asked.chain([Signal::SIGCHLD]));
+        // Were this one ignored, the kernel would not keep our children's exit statuses.
+        // SAFETY: no handler runs: this is the default action.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }
+            .map_err(|errno| Error::call("rt_sigaction(SIGCHLD)", errno))?;
         let original = SigSet::thread_get_mask()
             .map_err(|errno| Error::call("sigprocmask(SIG_BLOCK)", errno))?;
         let queue = SignalFd::with_flags(
