@@ -15,13 +15,14 @@
 //! was killed. The next command takes it away, or notes the end.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 
+use crate::disk::{hold_alone, random_id, read_json, sync_folder, write_json};
 use crate::spec::Spec;
 use crate::store::Store;
 
@@ -57,11 +58,11 @@ impl Container {
     pub fn create(store: &Store, name: Option<&str>) -> Result<Container> {
         name.map_or(Ok(()), check_name)?;
         let _store = store.lock_containers()?;
-        sweep(store)?;
-        let id = new_id()?;
+        let id = random_id(32)?;
         let folder = folder_of(store, &id);
         make_folder(&folder, 0o700)?;
-        let held = hold(&folder)?;
+        let held = hold_alone(&folder);
+        let held = held.ok_or_else(|| Error::input("a new container is already held"))?;
         let root = store.root().to_path_buf();
         let mut container =
             Container { id, folder, root, name: None, _held: held, kept: false };
@@ -78,11 +79,9 @@ impl Container {
     /// Write down what it is, before it starts.
     pub fn describe(&mut self, spec: &Spec, throw_away: bool) -> Result<()> {
         let name = self.name.clone();
-        write(&self.folder.join("config.json"), spec)?;
-        write(
-            &self.folder.join("state.json"),
-            &State { name, throw_away, exit_status: None },
-        )
+        write_json(&self.folder.join("config.json"), spec)?;
+        let state = State { name, throw_away, exit_status: None };
+        write_json(&self.folder.join("state.json"), &state)
     }
 
     /// Where its root file system appears.
@@ -147,39 +146,52 @@ pub fn remove_ended(store: &Store, which: &str) -> Result<()> {
     let _store = store.lock_containers()?;
     let id = find(store, which)?;
     let folder = folder_of(store, &id);
-    let Some(_held) = hold_if_free(&folder) else {
+    let Some(_held) = hold_alone(&folder) else {
         return Err(Error::input(format!(
             "container {which:?} is running: end it first"
         )));
     };
-    let state: State = read(&folder.join("state.json")).unwrap_or_default();
+    let state: State = read_json(&folder.join("state.json"))?.unwrap_or_default();
     remove(store.root(), &folder, state.name.as_deref())
 }
 
-/// Take away what killed engines have left; returns a line for each.
+/// Take away what killed engines have left; returns a line for each. Every command begins
+/// with it.
 pub fn sweep(store: &Store) -> Result<Vec<String>> {
+    let _store = store.lock_containers()?;
     let mut done = Vec::new();
     for id in ids(store)? {
         let folder = folder_of(store, &id);
-        let Some(_held) = hold_if_free(&folder) else { continue };
-        let short: String = id.chars().take(12).collect();
-        match read::<State>(&folder.join("state.json")) {
-            Some(State { exit_status: Some(_), .. }) => {}
-            Some(State { throw_away: false, .. }) => {
-                end(&folder, KILLED)?;
-                done.push(format!(
-                    "container {short}: its engine was killed, it is kept as ended"
-                ));
-            }
-            state => {
-                let name = state.and_then(|state| state.name);
-                remove(store.root(), &folder, name.as_deref())?;
-                done.push(format!("container {short}: removed"));
-            }
+        if let Some(_held) = hold_alone(&folder) {
+            done.extend(settle(store, &id, &folder)?);
         }
     }
     sweep_names(store)?;
     Ok(done)
+}
+
+/// Settle what becomes of a container whose engine is gone.
+fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
+    let short: String = id.chars().take(12).collect();
+    let state = match read_json::<State>(&folder.join("state.json")) {
+        Ok(state) => state,
+        Err(error) => {
+            stage::warn(format!("container {short} is left alone: {error}"));
+            return Ok(None);
+        }
+    };
+    match state {
+        Some(State { exit_status: Some(_), .. }) => Ok(None),
+        Some(State { throw_away: false, .. }) => {
+            end(folder, KILLED)?;
+            Ok(Some(format!("container {short}: its engine was killed, kept as ended")))
+        }
+        state => {
+            let name = state.and_then(|state| state.name);
+            remove(store.root(), folder, name.as_deref())?;
+            Ok(Some(format!("container {short}: removed")))
+        }
+    }
 }
 
 /// Names whose container is gone.
@@ -231,8 +243,9 @@ fn check_name(name: &str) -> Result<()> {
 /// Note how the container ended.
 fn end(folder: &Path, exit_status: u8) -> Result<()> {
     let path = folder.join("state.json");
-    let state: State = read(&path).unwrap_or_default();
-    write(&path, &State { exit_status: Some(exit_status), ..state })
+    let state: State = read_json(&path)?.unwrap_or_default();
+    write_json(&path, &State { exit_status: Some(exit_status), ..state })?;
+    sync_folder(folder)
 }
 
 /// The name first: it must never lead to a container that is half gone.
@@ -243,43 +256,9 @@ fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
     fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
 }
 
-fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    let aside = path.with_extension("new");
-    let text = serde_json::to_vec_pretty(value).map_err(Error::input)?;
-    // Written aside, synced, renamed: a power cut leaves the old or the new.
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    });
-    written.map_err(|error| Error::io(path.display(), &error))
-}
-
-/// None for a file that is not there or that is not whole.
-fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-fn new_id() -> Result<String> {
-    let mut bytes = [0; 32];
-    let random =
-        File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    random.map_err(|error| Error::io("/dev/urandom", &error))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 fn make_folder(path: &Path, mode: u32) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|error| Error::io(path.display(), &error))
-}
-
-fn hold(folder: &Path) -> Result<File> {
-    let held = File::open(folder).and_then(|file| file.lock().map(|()| file));
-    held.map_err(|error| Error::io(folder.display(), &error))
-}
-
-fn hold_if_free(folder: &Path) -> Option<File> {
-    File::open(folder).ok().filter(|file| file.try_lock().is_ok())
 }
 
 fn entries(folder: &Path) -> Result<Vec<String>> {

@@ -12,6 +12,7 @@
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
 //! | `store.rs` | where do images live, and who may take them away? |
 //! | `import.rs` | how does a tarball become a root file system? |
+//! | `disk.rs` | how does state get onto the disk whole? |
 //! | `clean.rs` | what is left on this machine that carries our name? |
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
@@ -19,6 +20,7 @@
 pub mod clean;
 pub mod container;
 pub mod describe;
+mod disk;
 pub mod foreground;
 pub mod import;
 pub mod run;

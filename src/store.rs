@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,6 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 
+use crate::disk::{hold_alone, lock, random_id, read_json, sync_folder, write_json};
 use crate::sys::files;
 
 mod name;
@@ -138,7 +139,7 @@ impl Store {
     /// Begin an image: a folder that is rubbish until [`Store::keep`].
     pub(crate) fn begin(&self) -> Result<Draft> {
         let _lock = self.lock(File::lock)?;
-        let id = random_id()?;
+        let id = random_id(8)?;
         let folder = self.folder(&id);
         let failed = |error| unusable(&folder, &error);
         DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
@@ -160,7 +161,9 @@ impl Store {
         let (id, imported) = (draft.id.clone(), since_1970.as_secs());
         let entry = Entry { id: id.clone(), imported, size };
         list.images.insert(name.full().into(), entry);
-        self.write(&list, || draft.kept = true)?;
+        write_json(&self.root.join("images.json"), &list)?;
+        draft.kept = true;
+        sync_folder(&self.root)?;
         let held = draft.held.try_clone();
         let held = held.map_err(|error| Error::io(draft.folder.display(), &error))?;
         let locked = lock(&held, File::lock_shared);
@@ -201,33 +204,11 @@ impl Store {
     }
 
     fn read(&self) -> Result<List> {
-        let path = self.root.join("images.json");
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(List::default());
-            }
-            text => text.map_err(|error| Error::io(path.display(), &error))?,
-        };
-        serde_json::from_slice(&text).map_err(|error| {
-            Error::input(format!("{} is damaged: {error}", path.display()))
-                .hint("mend it, or remove it and import the images again")
-        })
-    }
-
-    /// Write the list aside, then put it in place: a power cut leaves the old or the new.
-    fn write(&self, list: &List, in_place: impl FnOnce()) -> Result<()> {
-        let (path, aside) =
-            (self.root.join("images.json"), self.root.join("images.json.new"));
-        let text = serde_json::to_vec_pretty(list).map_err(Error::input)?;
-        let written = File::create(&aside).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&aside, &path)
+        let list = read_json(&self.root.join("images.json"));
+        let list = list.map_err(|error| {
+            error.hint("mend it, or remove it and import the images again")
         });
-        written.map_err(|error| Error::io(path.display(), &error))?;
-        in_place();
-        let synced = File::open(&self.root).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| Error::io(self.root.display(), &error))
+        Ok(list?.unwrap_or_default())
     }
 
     fn folder(&self, id: &str) -> PathBuf {
@@ -258,29 +239,6 @@ impl Drop for Draft {
             fs::remove_dir_all(&self.folder).ok();
         }
     }
-}
-
-/// Wait for a lock; a signal may wake us before we have it.
-fn lock(file: &File, how: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
-    loop {
-        match how(file) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            locked => return locked,
-        }
-    }
-}
-
-/// The folder, if nobody else holds it.
-fn hold_alone(folder: &Path) -> Option<File> {
-    File::open(folder).ok().filter(|held| held.try_lock().is_ok())
-}
-
-fn random_id() -> Result<String> {
-    let mut bytes = [0; 8];
-    let random = File::open("/dev/urandom");
-    let read = random.and_then(|mut random| random.read_exact(&mut bytes));
-    read.map_err(|error| Error::io("/dev/urandom", &error))?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }
 
 fn make_folder(path: &Path, mode: u32) -> Result<()> {

@@ -100,7 +100,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    let store = || Store::open(&cli.root);
+    let store = || {
+        let store = Store::open(&cli.root)?;
+        container::sweep(&store)?;
+        Ok(store)
+    };
     let done = match &cli.command {
         Command::Run(args) => sys::close_inherited()
             .and_then(|()| store())

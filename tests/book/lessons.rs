@@ -315,6 +315,22 @@ fn after_a_kill_lab_clean_clears_away() {
 }
 
 #[test]
+fn a_signal_that_the_starter_ignores_stays_ignored() {
+    undisturbed(|| {
+        let play = |before: &str, after: &str| {
+            let mut shell = Command::new("sh");
+            let hang_up = format!(r#"exec "$0" -- sh -c 'kill -HUP $PPID; {after}'"#);
+            shell.args(["-c", &format!("{before} {hang_up}")]).arg(program("uts"));
+            run(processes::mark(&mut shell))
+        };
+        let ending = play("trap \"\" HUP;", "echo went on");
+        ending.assert_status(0).assert_proved();
+        assert!(ending.out.contains("went on"), "{}", ending.out);
+        play("", "exec sleep infinity").assert_status(128 + Signal::SIGHUP as i32);
+    });
+}
+
+#[test]
 fn a_signal_ends_it_and_nothing_is_left() {
     each(|name| {
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {

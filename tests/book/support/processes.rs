@@ -5,10 +5,11 @@
 
 use std::fmt::{self, Display};
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 
 use super::program;
@@ -17,9 +18,22 @@ use super::wait::until;
 /// The variable that marks what the tests have started.
 pub const MARK: &str = "FAKEDOCKER_TEST";
 
-/// Let the processes of `command` be known as ours.
+/// Let the processes of `command` be known as ours, and not ignore what whoever started the
+/// tests ignores: under nohup(1), that would be SIGHUP.
+#[allow(unsafe_code, reason = "code between fork and exec must not touch locks")]
 pub fn mark(command: &mut Command) -> &mut Command {
+    // SAFETY: sigaction(2) is a plain system call; it takes no lock and no memory.
+    unsafe { command.pre_exec(hear_everything) };
     command.env(MARK, std::process::id().to_string())
+}
+
+#[allow(unsafe_code, reason = "nix marks every change of a signal's action as unsafe")]
+fn hear_everything() -> std::io::Result<()> {
+    for each in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        // SAFETY: no handler runs: this is the default action.
+        unsafe { signal(each, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }
 
 /// A line of /proc/PID/stat: see proc(5).

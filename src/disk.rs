@@ -1,0 +1,67 @@
+//! How does state get onto the disk whole, and how do we know that it is somebody's?
+//!
+//! Written aside, synced and renamed, so that a power cut leaves the old or the new. Held by
+//! a lock on a descriptor, which dies with its holder. Read fsync(2), rename(2), flock(2).
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stage::{Error, Result};
+
+/// Put `value` into the file `path`, as JSON. The name itself is on the disk when the folder
+/// is synced, too: [`sync_folder`].
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let aside = path.with_extension("new");
+    let text = serde_json::to_vec_pretty(value).map_err(Error::input)?;
+    let written = File::create(&aside).and_then(|mut file| {
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    });
+    written.map_err(|error| Error::io(path.display(), &error))
+}
+
+/// What is in the file `path`; None if it is not there.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| Error::io(path.display(), &error))?,
+    };
+    let value = serde_json::from_slice(&text);
+    value
+        .map(Some)
+        .map_err(|error| Error::input(format!("{} is damaged: {error}", path.display())))
+}
+
+/// Let the names in `folder` reach the disk.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Error::io(folder.display(), &error))
+}
+
+/// Wait for a lock; a signal may wake us before we have it.
+pub(crate) fn lock(file: &File, how: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match how(file) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            locked => return locked,
+        }
+    }
+}
+
+/// The folder, locked, if nobody else holds it.
+pub(crate) fn hold_alone(folder: &Path) -> Option<File> {
+    File::open(folder).ok().filter(|held| held.try_lock().is_ok())
+}
+
+/// `bytes` random bytes, as hexadecimal digits.
+pub(crate) fn random_id(bytes: usize) -> Result<String> {
+    let mut random = vec![0; bytes];
+    let read =
+        File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
+    read.map_err(|error| Error::io("/dev/urandom", &error))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
