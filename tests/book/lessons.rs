@@ -86,6 +86,21 @@ pub fn contained() -> &'static [String] {
     })
 }
 
+/// The further acts of lessons, name and flag: their help begins with "Instead:".
+pub fn acts() -> Vec<(String, String)> {
+    let _turn = turn();
+    let mut acts = Vec::new();
+    for name in names() {
+        let help = run(lesson(&name).arg("--help")).out;
+        for line in help.lines().filter(|line| line.contains("Instead:")) {
+            let flag = line.split(' ').find(|word| word.starts_with("--"));
+            acts.extend(flag.map(|flag| (name.clone(), flag.to_string())));
+        }
+    }
+    assert!(!acts.is_empty(), "the lessons mount and overlay have some");
+    acts
+}
+
 /// Play `scene` with each lesson that has a contained process.
 fn each(scene: impl Fn(&str)) {
     for name in contained() {
@@ -101,6 +116,17 @@ fn the_claim_is_proved() {
         ending.assert_status(0).assert_proved();
         assert!(ending.out.starts_with(&format!("{name} · ")), "{}", ending.out);
     });
+}
+
+#[test]
+fn the_claims_of_further_acts_are_proved() {
+    for (name, act) in acts() {
+        eprintln!("{name} {act}");
+        let play = || {
+            run(lesson(&name).arg(&act)).assert_status(0).assert_proved();
+        };
+        undisturbed(play);
+    }
 }
 
 #[test]

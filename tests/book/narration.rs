@@ -9,16 +9,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use crate::lessons::acts;
 use crate::support::narration::{LABEL, Match, judge, must_be_said};
 use crate::support::strace::{Call, Thread, Trace, trace, unquote};
 use crate::support::{lessons, program, turn};
 
-/// Every lesson by its name, and what it did on this machine, as root.
+/// Every demonstration by its command line, and what it did on this machine, as root.
 static DEMONSTRATIONS: LazyLock<Vec<(String, Trace)>> = LazyLock::new(|| {
+    let acts = acts();
     let _turn = turn();
     let folders = lessons();
     let names = folders.iter().filter_map(|folder| folder.split_once('-'));
-    names.map(|(_, name)| (name.to_string(), run(&[], &program(name)))).collect()
+    let plain = names.map(|(_, name)| (name.to_string(), run(&[], &program(name))));
+    let acts = acts.iter().map(|(name, act)| {
+        (format!("{name} {act}"), trace(&[], &program(name), &[act.as_str()]))
+    });
+    plain.chain(acts).collect()
 });
 
 /// Run a demonstration with a COMMAND that does nothing.

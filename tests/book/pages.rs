@@ -153,7 +153,10 @@ impl Session {
                 }
             }
         });
-        let mut session = Session { bash, output, programs: text(&folder) };
+        // As on the page, where it can be: a user may not be able to look up the whole path.
+        let near = folder.strip_prefix(support::top()).unwrap_or(&folder);
+        let programs = format!("{}/", near.display());
+        let mut session = Session { bash, output, programs };
         session.send(PREPARE);
         session
     }
@@ -230,10 +233,6 @@ impl Drop for Session {
         self.kill();
         self.bash.wait().expect("bash was killed");
     }
-}
-
-fn text(folder: &Path) -> String {
-    format!("{}/", folder.to_string_lossy().trim_end_matches('/'))
 }
 
 /// A bash without a terminal names the line of its script; students see no such number.
