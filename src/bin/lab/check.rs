@@ -2,14 +2,13 @@
 //!
 //! The program is a black box, in any language. Its shell is asked from inside, the kernel
 //! is asked from outside at the same time, and the host again when all is over. That host
-//! is a stand-in (sys.rs): a program that goes wrong does the machine no lasting harm.
+//! is a stand-in (stand_in.rs): a program that goes wrong does the machine no lasting harm.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::time::Duration;
 
 use fakedocker::{stand_in, sys};
-use stage::{Error, Result};
+use stage::{Error, Result, tell};
 
 use crate::lessons::{self, Lesson};
 use crate::program::{Program, Silence};
@@ -25,7 +24,7 @@ pub fn check(lesson: &Lesson, argv: Vec<OsString>, patience: Duration) -> Result
         return Err(error.hint("run it with sudo"));
     }
     let argv = if argv.is_empty() { lessons::exercise(lesson)? } else { argv };
-    say(&format!("{} · {}\n", lesson.name, questions.question))?;
+    tell(format!("{} · {}\n", lesson.name, questions.question))?;
     let report = examine(&questions, &argv, patience)?;
     report.verdict(&lesson.name)?;
     Ok(report.hint.is_none())
@@ -132,26 +131,21 @@ impl Report {
         }
         self.hint.get_or_insert_with(|| silence.why.clone());
         self.claim("✗", claim)?;
-        silence.last_words.iter().try_for_each(|line| say(&format!("  | {line}")))
+        silence.last_words.iter().try_for_each(|line| tell(format!("  | {line}")))
     }
 
     fn claim(&mut self, mark: &str, claim: &str) -> Result<()> {
         self.claims += 1;
-        say(&format!("{mark} {claim}"))
+        tell(format!("{mark} {claim}"))
     }
 
     fn verdict(&self, lesson: &str) -> Result<()> {
         let (held, claims) = (self.held, self.claims);
         match &self.hint {
-            Some(hint) => say(&format!(
+            Some(hint) => tell(format!(
                 "\nhint: {hint}\n✗ {lesson}: {held} of {claims} claims hold"
             )),
-            None => say(&format!("\n✓ {lesson}: all {claims} claims hold")),
+            None => tell(format!("\n✓ {lesson}: all {claims} claims hold")),
         }
     }
-}
-
-fn say(line: &str) -> Result<()> {
-    let said = writeln!(std::io::stdout(), "{line}");
-    said.map_err(|error| Error::io("write", &error))
 }
