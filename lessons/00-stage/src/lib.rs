@@ -57,6 +57,7 @@ pub fn lesson(
     flags: &Flags,
     play: impl FnOnce(&Stage) -> Result<Verdict>,
 ) -> ExitCode {
+    error::we_play(name);
     let played = Stage::of_lesson(flags).and_then(|stage| {
         stage.title(name, question);
         stage.gap();
