@@ -90,15 +90,15 @@ fn judge(
 ) -> Result<Verdict> {
     let all = look::all_capabilities()?;
     let map = Line::text(&maps.uids).replace('\n', ", ");
-    Ok(Verdict::on(
-        "a user namespace translates: root inside, the same user as ever outside",
-    )
-    .differ("the container's namespace", &host["namespace"], &nobody["namespace"])
-    .equal("the user without a map", look::overflow("uid")?, &nobody["uid"])
-    .equal("the group without a map", look::overflow("gid")?, &nobody["gid"])
-    .equal("capabilities without a map", &all, &nobody["CapEff"])
-    .equal("the map", map, &root["is uid_map"])
-    .equal("the user with it", 0, &root["is uid"])
-    .equal("the group with it", 0, &root["is gid"])
-    .equal("capabilities with it", &all, &root["is CapEff"]))
+    let outside = maps.uids[0].outside;
+    let claim = format!("numbers are translated: root inside is user {outside} outside");
+    Ok(Verdict::on(claim)
+        .differ("the container's namespace", &host["namespace"], &nobody["namespace"])
+        .equal("the user without a map", look::overflow("uid")?, &nobody["uid"])
+        .equal("the group without a map", look::overflow("gid")?, &nobody["gid"])
+        .equal("capabilities without a map", &all, &nobody["CapEff"])
+        .equal("the map", map, &root["is uid_map"])
+        .equal("the user with it", 0, &root["is uid"])
+        .equal("the group with it", 0, &root["is gid"])
+        .equal("capabilities with it", &all, &root["is CapEff"]))
 }
