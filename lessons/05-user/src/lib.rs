@@ -64,7 +64,7 @@ fn put(stage: &Stage, pid: Pid, name: &str, text: &str) -> Result<()> {
 /// Be user 0 and group 0 of our user namespace, if the maps alone have not made us that:
 /// without a number of our own in the maps we are still nobody.
 pub fn become_root(stage: &Stage) -> Result<()> {
-    if !getegid().as_raw().eq(&0) {
+    if getegid().as_raw() != 0 {
         // The groups that we were in outside are nobody's here, and still count.
         stage.ask("setgroups(0, [])", || setgroups(&[]))?;
         stage.ask("setgid(0)", || setgid(Gid::from_raw(0)))?;

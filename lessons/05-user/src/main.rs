@@ -50,13 +50,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
         let made = look::at_file(stage, &file)?;
         cue.report(Evidence::joined([("is", root), ("made", made)]))?;
         drop(file);
-        let mut witness = stage.fork(|cue| {
-            cue.report(look::try_rights(stage)?)?;
-            Ok(0)
-        })?;
-        cue.report(witness.evidence()?)?;
-        witness.proceed()?;
-        witness.wait()?;
+        cue.report(send_witness(stage)?)?;
         cue.exec(stage, &Program::from_command(&args.command))
     })?;
 
@@ -68,21 +62,30 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     container.proceed()?;
     let rights = container.evidence()?;
     let status = container.finish()?;
-    Ok(judge(&maps, &host, &nobody, &root)?
+    Ok(judge_numbers(&maps, &host, &nobody, &root)?
         .equal("the user, seen from the host", maps.uids[0].outside, &outside["its uid"])
         .equal("the group, seen from the host", maps.gids[0].outside, &outside["its gid"])
         .equal("the file's owner inside", 0, &root["made file of"])
         .equal("and on the host", maps.uids[0].outside, &outside["file of"])
         .equal("root inside renames the host", "EPERM", &rights["host name"])
-        .equal(
-            "root inside renames a UTS namespace of its own",
-            "done",
-            &rights["own name"],
-        )
+        .equal("root inside renames a namespace of its own", "done", &rights["own name"])
         .status(status))
 }
 
-fn judge(
+/// A child of root's, to try its rights: the namespace that it makes goes with it.
+fn send_witness(stage: &Stage) -> Result<Evidence> {
+    let mut witness = stage.fork(|cue| {
+        cue.report(look::try_rights(stage)?)?;
+        Ok(0)
+    })?;
+    let rights = witness.evidence()?;
+    witness.proceed()?;
+    witness.wait()?;
+    Ok(rights)
+}
+
+/// Who the child is by its own numbers, without a map and with it.
+fn judge_numbers(
     maps: &Maps,
     host: &Evidence,
     nobody: &Evidence,
