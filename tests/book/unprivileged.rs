@@ -42,7 +42,8 @@ impl Programs {
         let mut command = Command::new("timeout");
         command.args(["--kill-after=5", "120", "unshare", "--mount"]);
         command.args(["sh", "-ec", &script, "sh"]);
-        command.arg(self.0.join(words[0])).args(&words[1..]);
+        let ours = self.0.join(words[0]);
+        command.arg(if ours.exists() { ours } else { words[0].into() }).args(&words[1..]);
         command.current_dir("/").env_remove("XDG_RUNTIME_DIR");
         Ending::of(processes::mark(&mut command).output().expect("unshare is there"))
     }
@@ -185,6 +186,36 @@ fn a_kernel_that_refuses_is_told() {
             125,
             &["\"0 100000 65536\", 14): EPERM (", "hint: without privilege"],
         );
+    });
+}
+
+/// As on Ubuntu: the switch is simulated, and so is the refusal, by asking too much.
+#[test]
+fn apparmor_is_named_where_it_refuses() {
+    let switch = "cd /proc/sys/kernel; mount -t tmpfs tmpfs .; cd /proc/sys/kernel
+        echo 1 >apparmor_restrict_unprivileged_userns; cd /";
+    student(|programs| {
+        let ending = programs.run(switch, &["user", "--from", "100000", "--", "true"]);
+        ending.assert(125, &["EPERM (", "hint: AppArmor takes the rights "]);
+    });
+}
+
+/// Under strace, because it takes another kernel to be refused.
+#[test]
+fn a_switch_and_a_filter_are_told_apart() {
+    let debian = "mount -t tmpfs tmpfs /proc/sys/kernel
+        cd /proc/sys/kernel; echo 0 >unprivileged_userns_clone; cd /";
+    let inject = ["strace", "-fqq", "-o/dev/null", "-einject=unshare:error=EPERM"];
+    student(|programs| {
+        let user = programs.path("user");
+        let words = [&inject[..], &[&user, "--", "true"]].concat();
+        let refused = "error: unshare(CLONE_NEWUSER): EPERM (Operation not permitted)\n";
+        programs
+            .run("", &words)
+            .assert(125, &[refused, "hint: the kernel refuses it in a"]);
+        let hint =
+            "hint: only root may: `sudo sysctl -w kernel.unprivileged_userns_clone=1`";
+        programs.run(debian, &words).assert(125, &[refused, hint]);
     });
 }
 

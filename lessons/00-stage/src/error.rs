@@ -129,6 +129,10 @@ pub(crate) fn we_play(lesson: &str) {
     LESSON.get_or_init(|| lesson.to_string());
 }
 
+/// What to do where [`proc::is_restricted_by_apparmor`] is the reason for a refusal.
+pub const APPARMOR: &str = "AppArmor takes the rights from user namespaces: use sudo, or \
+    `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`";
+
 /// Calls that make or join a namespace.
 const NAMESPACES: [&str; 4] = ["unshare", "setns", "clone", "clone3"];
 
@@ -169,9 +173,7 @@ fn hint_for_privilege(call: &str) -> String {
             .into();
     }
     if proc::is_restricted_by_apparmor() {
-        return "AppArmor takes the rights from user namespaces: use sudo, or \
-            `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`"
-            .into();
+        return APPARMOR.into();
     }
     if call.starts_with("mount(\"proc\"") {
         return "a user namespace gets a /proc only for a PID namespace of its own, and where \

@@ -37,7 +37,7 @@ mod terminal;
 mod wire;
 
 pub use child::{Child, Cue};
-pub use error::{Error, FAILED, Result};
+pub use error::{APPARMOR, Error, FAILED, Result};
 pub use evidence::{Check, Evidence, Verdict};
 pub use exec::Program;
 pub use flags::{Command, Flags};

@@ -6,7 +6,8 @@
 use std::fs;
 
 use nix::errno::Errno;
-use stage::Error;
+use stage::proc::is_restricted_by_apparmor;
+use stage::{APPARMOR, Error};
 
 /// What to do when unshare(CLONE_NEWUSER) was refused.
 pub fn of_unshare(error: Error) -> Error {
@@ -18,8 +19,9 @@ pub fn of_unshare(error: Error) -> Error {
         Some(Errno::EPERM) if is_zero("kernel/unprivileged_userns_clone") => error.hint(
             "only root may: `sudo sysctl -w kernel.unprivileged_userns_clone=1`, or sudo",
         ),
-        Some(Errno::EPERM) if !stage::proc::is_restricted_by_apparmor() => error.hint(
-            "the kernel refuses it in a chroot, a seccomp filter elsewhere: \
+        Some(Errno::EPERM) if is_restricted_by_apparmor() => error.hint(APPARMOR),
+        Some(Errno::EPERM) => error.hint(
+            "the kernel refuses it in a chroot, a seccomp filter in a container: \
              run it on the machine itself",
         ),
         _ => error,
@@ -29,11 +31,8 @@ pub fn of_unshare(error: Error) -> Error {
 /// What to do when a map was not taken.
 pub fn of_map(error: Error) -> Error {
     match error.errno() {
-        // The stage knows what to say of it.
-        Some(Errno::EPERM | Errno::EACCES)
-            if stage::proc::is_restricted_by_apparmor() =>
-        {
-            error
+        Some(Errno::EPERM | Errno::EACCES) if is_restricted_by_apparmor() => {
+            error.hint(APPARMOR)
         }
         Some(Errno::EPERM | Errno::EACCES) => error.hint(
             "without privilege a map is one line with one's own number, written once; \
