@@ -253,6 +253,8 @@ fn a_likely_mistake_is_told_from_the_right_way() {
             "exec unshare -m sh -c 'mount -t proc p /proc; exec sh'",
             "which are the host's",
         ),
+        // A user namespace without a map.
+        ("user", "exec unshare -U sh", "as everybody is without a map"),
         // The queue first, then the namespace.
         ("ipc", "ipcmk -Q >/dev/null; exec unshare -i sh", "msgget(4711, IPC_CREAT"),
         // Both layers, but nowhere to write to.

@@ -20,3 +20,4 @@ mod pages;
 mod quotes;
 mod support;
 mod terminal;
+mod unprivileged;
