@@ -266,6 +266,12 @@ fn a_likely_mistake_is_told_from_the_right_way() {
             "exec unshare --fork --time --boottime 31536000 sh",
             "for monotonic and for boottime",
         ),
+        // A container of its own instead of the one that is there.
+        (
+            "enter",
+            "exec unshare --uts --ipc --pid --mount-proc --fork sh",
+            "enter it with setns",
+        ),
         // Both layers, but nowhere to write to.
         (
             "overlay",
