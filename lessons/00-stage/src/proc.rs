@@ -85,6 +85,20 @@ pub fn status_line(process: &str, name: &str) -> Result<String> {
     Ok(value.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// The processes that /proc shows, its folders with a number for a name: all of them, or the
+/// first three of many.
+pub fn processes() -> Result<String> {
+    let failed = |error| Error::io("/proc", &error);
+    let mut pids: Vec<u32> = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    pids.sort_unstable();
+    let few: Vec<String> = pids.iter().take(3).map(u32::to_string).collect();
+    Ok(few.join(" ") + if pids.len() > few.len() { " …" } else { "" })
+}
+
 fn link(path: &str) -> Result<String> {
     let target = fs::read_link(path).map_err(|error| Error::io(path, &error))?;
     Ok(target.to_string_lossy().into_owned())
