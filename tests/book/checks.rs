@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use toml::Value;
 
+use crate::support::processes::{mark, ours};
 use crate::support::{lessons, program, top, turn};
 
 /// The claim that lab puts in front of each lesson's own.
@@ -97,7 +98,8 @@ impl Verdict {
 
 fn lab(args: &[&str]) -> Verdict {
     let lab = env!("CARGO_BIN_EXE_lab");
-    let ran = Command::new(lab).args(args).current_dir(top()).output();
+    let mut lab = Command::new(lab);
+    let ran = mark(lab.args(args).current_dir(top())).output();
     let Output { status, stdout, stderr } = ran.expect("lab runs");
     Verdict {
         status: status.code().expect("lab ends by itself"),
@@ -320,8 +322,5 @@ fn a_check_leaves_the_host_alone() {
 
 /// The processes called `tail` that run now.
 fn tails() -> usize {
-    let processes = std::fs::read_dir("/proc").expect("/proc is there").flatten();
-    let names =
-        processes.filter_map(|entry| std::fs::read(entry.path().join("comm")).ok());
-    names.filter(|name| name == b"tail\n").count()
+    ours().iter().filter(|process| process.name == "tail").count()
 }

@@ -7,13 +7,13 @@
 use enter::Kind;
 use stage::{Result, Stage, Verdict};
 
-use crate::{judge, look, start, unchanged};
+use crate::{judge, look, number_one, start, unchanged};
 
 pub fn play(stage: &Stage) -> Result<Verdict> {
     let before = look(stage, "host")?;
     let (mut container, first) = start(stage)?;
 
-    let pid = container.pid();
+    let pid = number_one(&first)?;
     let all = [Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     let mut visitor = stage.fork(|cue| {
         enter::join_at_once(stage, pid, &all)?;

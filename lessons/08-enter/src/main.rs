@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use enter::Kind;
-use nix::unistd::getpid;
+use nix::unistd::Pid;
 use stage::{
-    Child, Command, Cue, Evidence, Flags, Program, Result, Stage, Verdict, proc,
+    Child, Command, Cue, Error, Evidence, Flags, Program, Result, Stage, Verdict, proc,
 };
 
 mod at_once;
@@ -53,7 +53,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let before = look(stage, "host")?;
     let (mut container, first) = start(stage)?;
 
-    let pid = container.pid();
+    let pid = number_one(&first)?;
     enter::join(stage, pid, &[Kind::Pid])?;
     let stayed = look_at_pids(stage, "host")?;
     let mut guest = stage.fork(|cue| {
@@ -75,15 +75,30 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     Ok(unchanged(verdict, &before, &after).status(status))
 }
 
-/// Start a container, and be again as if somebody else had done it.
+/// Have somebody else start a container: unshare decides where the children of its caller
+/// will be, and ours are to be on the host.
 fn start(stage: &Stage) -> Result<(Child<'_>, Evidence)> {
-    let own = enter::open(stage, &Kind::Pid.of(getpid()))?;
-    pid::isolate(stage)?;
-    let mut container = stage.fork(|cue| live(stage, cue))?;
-    let first = container.evidence()?;
-    // unshare has decided where all our children will be. This takes it back.
-    enter::set(stage, &own, Kind::Pid)?;
-    Ok((container, first))
+    let mut starter = stage.fork(|cue| {
+        pid::isolate(stage)?;
+        let mut container = stage.fork(|cue| live(stage, cue))?;
+        let mut first = container.evidence()?;
+        first.record(NUMBER_ONE, container.pid());
+        cue.report(first)?;
+        container.proceed()?;
+        cue.report(container.evidence()?)?;
+        container.proceed()?;
+        container.wait()
+    })?;
+    let first = starter.evidence()?;
+    Ok((starter, first))
+}
+
+/// What the host calls the container's first process.
+const NUMBER_ONE: &str = "number 1 on the host";
+
+fn number_one(first: &Evidence) -> Result<Pid> {
+    let told = first[NUMBER_ONE].parse().map(Pid::from_raw);
+    told.map_err(|_| Error::input("the container's starter has not told its PID"))
 }
 
 /// The container's first process, which does nothing but look, twice.
@@ -103,7 +118,7 @@ fn live(stage: &Stage, cue: &mut Cue) -> Result<u8> {
 fn look(stage: &Stage, who: &str) -> Result<Evidence> {
     let seen = stage.look(who).fact("hostname", uts::names()?.0);
     let seen = KINDS.iter().try_fold(seen, |seen, kind| {
-        Ok::<_, stage::Error>(seen.fact(kind, proc::namespace(kind)?))
+        Ok::<_, Error>(seen.fact(kind, proc::namespace(kind)?))
     })?;
     Ok(seen.fact("processes", proc::processes()?).end())
 }
