@@ -55,8 +55,29 @@ pub struct State {
     pub name: Option<String>,
     /// It was made to be removed at its end.
     pub throw_away: bool,
+    /// Its first process, once it runs.
+    #[serde(default)]
+    pub first: Option<First>,
     /// How it ended, if it has.
     pub exit_status: Option<u8>,
+}
+
+/// A container's first process, as the host knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct First {
+    /// Its PID.
+    pub pid: i32,
+    /// Its PID namespace, by which it is told from another process with that PID.
+    pub namespace: String,
+}
+
+/// A container that is running, to be joined.
+pub struct Running {
+    /// What it is.
+    pub spec: Spec,
+    /// Its first process.
+    pub first: First,
 }
 
 impl Plan {
@@ -104,12 +125,20 @@ impl Container {
         }
         make_folder(&container.plan.rootfs(), 0o700)?;
         write_json(&folder.join("config.json"), spec)?;
-        let state = State { name: name.map(String::from), throw_away, exit_status: None };
+        let state =
+            State { name: name.map(String::from), throw_away, ..State::default() };
         write_json(&folder.join("state.json"), &state)?;
         if let Some(name) = name {
             container.take_name(name)?;
         }
         Ok(container)
+    }
+
+    /// It runs: `first` can be joined.
+    pub fn runs(&self, first: First) -> Result<()> {
+        let path = self.plan.folder.join("state.json");
+        let state: State = read_json(&path)?.unwrap_or_default();
+        write_json(&path, &State { first: Some(first), ..state })
     }
 
     /// It has ended, and stays: what it wrote is there, and its name is taken.
@@ -167,6 +196,22 @@ pub fn remove_ended(store: &Store, which: &str) -> Result<()> {
     };
     let state: State = read_json(&folder.join("state.json"))?.unwrap_or_default();
     remove(store.root(), &folder, state.name.as_deref())
+}
+
+/// The running container that `which` means.
+pub fn running(store: &Store, which: &str) -> Result<Running> {
+    let _store = store.lock_containers()?;
+    let id = find(store, which)?;
+    let folder = folder_of(store, &id);
+    let ended = || Error::input(format!("container {which:?} is not running")).status(1);
+    // Nobody holds it: its engine is gone, and it with its engine.
+    if hold_alone(&folder).is_some() {
+        return Err(ended());
+    }
+    let state: Option<State> = read_json(&folder.join("state.json"))?;
+    let first = state.and_then(|state| state.first).ok_or_else(ended)?;
+    let spec = read_json(&folder.join("config.json"))?.ok_or_else(ended)?;
+    Ok(Running { spec, first })
 }
 
 /// Take away what killed engines have left; returns a line for each. Every command begins
@@ -237,7 +282,9 @@ fn find(store: &Store, which: &str) -> Result<String> {
         (Some(_), Some(_)) => {
             Err(Error::input(format!("several containers begin with {which:?}")))
         }
-        (None, _) => Err(Error::input(format!("no container is called {which:?}"))),
+        (None, _) => {
+            Err(Error::input(format!("no container is called {which:?}")).status(1))
+        }
     }
 }
 

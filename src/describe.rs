@@ -222,7 +222,13 @@ fn environment(request: &Request, hostname: &str) -> Result<Vec<String>> {
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         env.push(format!("TERM={term}"));
     }
-    for wanted in &request.env {
+    set_environment(&mut env, &request.env)?;
+    Ok(env)
+}
+
+/// Set each `NAME=value` of `wanted` in `env`; a `NAME` alone gets our own value.
+pub(crate) fn set_environment(env: &mut Vec<String>, wanted: &[String]) -> Result<()> {
+    for wanted in wanted {
         let (name, value) = match wanted.split_once('=') {
             Some((name, value)) => (name, Some(value.to_string())),
             None => (wanted.as_str(), std::env::var(wanted).ok()),
@@ -235,7 +241,7 @@ fn environment(request: &Request, hostname: &str) -> Result<Vec<String>> {
         env.retain(|entry| entry.split('=').next() != Some(name));
         env.extend(value.map(|value| format!("{name}={value}")));
     }
-    Ok(env)
+    Ok(())
 }
 
 /// What was asked for, else a shell: bash where there is one.

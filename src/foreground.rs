@@ -2,9 +2,9 @@
 //!
 //! Describe it, give it a folder, start it, wait for its end, and tidy up.
 
-use stage::{Result, Stage};
+use stage::{Child, Result, Stage, proc};
 
-use crate::container::{Container, Plan};
+use crate::container::{Container, First, Plan};
 use crate::describe::{self, Request};
 use crate::run::contain;
 use crate::store::Store;
@@ -39,10 +39,21 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
-    let status = contain(&stage, &spec).and_then(|mut first| first.wait());
+    let status =
+        contain(&stage, &spec).and_then(|first| see_to_its_end(&container, first));
     match status.is_ok() && !throw_away {
         true => container.keep(status.clone().unwrap_or_default())?,
         false => container.remove()?,
     }
     status
+}
+
+/// Wait for the end of the container's first process. Meanwhile others may join it.
+fn see_to_its_end(container: &Container, mut first: Child) -> Result<u8> {
+    first.await_exec()?;
+    // If it has ended already, there is nobody to join.
+    if let Ok(namespace) = proc::namespace_of(first.pid(), "pid") {
+        container.runs(First { pid: first.pid().as_raw(), namespace })?;
+    }
+    first.wait()
 }

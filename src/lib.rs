@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `run.rs` | in which order does a container come to life? |
 //! | `foreground.rs` | how does one run a container and wait for it? |
+//! | `exec.rs` | how does another process get into a running container? |
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
@@ -21,6 +22,7 @@ pub mod clean;
 pub mod container;
 pub mod describe;
 mod disk;
+pub mod exec;
 pub mod foreground;
 pub mod import;
 pub mod run;

@@ -76,7 +76,7 @@ fn stack(stage: &Stage, spec: &Spec) -> Result<()> {
 }
 
 /// Enter the working directory, which is made if the image has none.
-fn enter_working_directory(cwd: &Path) -> Result<()> {
+pub(crate) fn enter_working_directory(cwd: &Path) -> Result<()> {
     let entered = fs::create_dir_all(cwd).and_then(|()| std::env::set_current_dir(cwd));
     entered.map_err(|error| {
         Error::io(format!("the working directory {cwd:?}"), &error)
@@ -84,7 +84,8 @@ fn enter_working_directory(cwd: &Path) -> Result<()> {
     })
 }
 
-fn program(spec: &Spec) -> Program {
+/// The program that the container is for, or that is to join it.
+pub(crate) fn program(spec: &Spec) -> Program {
     let words = |texts: &[String]| texts.iter().map(OsString::from).collect();
     Program::new(words(&spec.process.args), words(&spec.process.env))
 }

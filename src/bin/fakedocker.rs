@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
 use fakedocker::store::{ROOT, Store};
-use fakedocker::{container, import, sys};
+use fakedocker::{container, exec, import, sys};
 use stage::{Error, Result};
 
 /// A container engine that is the sum of its lessons
@@ -29,6 +29,8 @@ struct Cli {
 enum Command {
     /// Run a command in a new container
     Run(Run),
+    /// Run a command in a running container
+    Exec(Exec),
     /// Make an image from the tarball of a root file system
     Import(Import),
     /// Remove containers that have ended
@@ -84,6 +86,28 @@ struct Run {
 }
 
 #[derive(Args)]
+#[command(override_usage = "fakedocker exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
+struct Exec {
+    /// Let the command read standard input
+    #[arg(short, long)]
+    interactive: bool,
+    /// Set an environment variable, or pass on ours
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// The working directory in the container [default: the container's]
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// Print what lesson 8 does, on standard error
+    #[arg(long)]
+    explain: bool,
+    /// The container's name, its ID, or the beginning of its ID
+    container: String,
+    /// The command and its arguments
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+#[derive(Args)]
 struct Import {
     /// A tar file, plain or compressed by gzip, xz or zstd; `-` for standard input
     tarball: PathBuf,
@@ -115,6 +139,9 @@ fn main() -> ExitCode {
         Command::Run(args) => sys::close_inherited()
             .and_then(|()| store())
             .and_then(|store| foreground::run(&store, &args.options())),
+        Command::Exec(args) => sys::close_inherited()
+            .and_then(|()| store())
+            .and_then(|store| exec::exec(&store, &args.options())),
         Command::Import(args) => store().and_then(|store| import_image(&store, args)),
         Command::Rm(args) => store().and_then(|store| remove(&store, args)),
     };
@@ -132,8 +159,9 @@ fn explain(error: &clap::Error) -> ExitCode {
     let what = text.split("\n\n").next().unwrap_or_default();
     let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
     let what = what.strip_prefix("error: ").unwrap_or("no command given");
-    let command =
-        std::env::args().nth(1).filter(|word| ["run", "import", "rm"].contains(&&**word));
+    let command = std::env::args()
+        .nth(1)
+        .filter(|word| ["run", "exec", "import", "rm"].contains(&&**word));
     let command = command.map_or_else(String::new, |word| format!(" {word}"));
     stage::fail(&Error::input(what).hint(format!("see fakedocker{command} --help")))
 }
@@ -158,6 +186,19 @@ impl Run {
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
         Options { request, remove, interactive, explain }
+    }
+}
+
+impl Exec {
+    fn options(&self) -> exec::Options {
+        exec::Options {
+            container: self.container.clone(),
+            command: self.command.clone(),
+            env: self.env.clone(),
+            cwd: self.workdir.clone(),
+            interactive: self.interactive,
+            explain: self.explain,
+        }
     }
 }
 

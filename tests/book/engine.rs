@@ -9,6 +9,7 @@
 //! | `outside.rs` | and what of the machine can such a container reach? |
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
+//! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
 //! | `killing.rs` | what is left when somebody is killed? |
@@ -17,6 +18,7 @@
 mod flags;
 mod host;
 mod images;
+mod joining;
 mod killing;
 mod outside;
 mod statuses;

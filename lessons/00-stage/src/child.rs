@@ -150,6 +150,19 @@ impl Child<'_> {
         told.map_err(|error| Error::io("write", &error))
     }
 
+    /// Wait until the child has become another program, which closes its pipe, or has ended.
+    /// What it said before that is for [`Child::wait`].
+    pub fn await_exec(&mut self) -> Result<()> {
+        loop {
+            self.look_after()?;
+            let at_end = self.listen()?;
+            if at_end || self.status.is_some() {
+                return Ok(());
+            }
+            self.await_event(at_end)?;
+        }
+    }
+
     /// Wait for the child's end: its exit status, or 128 + the signal that ended it.
     pub fn wait(&mut self) -> Result<u8> {
         while let Some(message) = self.next_message()? {

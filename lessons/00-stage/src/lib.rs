@@ -43,6 +43,7 @@ pub use exec::Program;
 pub use flags::{Command, Flags};
 pub use ledger::Ledger;
 pub use narrate::{Answer, Look, Stage, descriptor};
+pub use nix::unistd::Pid;
 
 /// The exit status of a test that was skipped, as GNU Automake has it.
 const UNTRIED: u8 = 77;

@@ -17,7 +17,7 @@ use crate::support::program;
 use crate::support::rootfs::busybox;
 
 /// A container that runs until it is ended; its command has started.
-fn endless(store: &Store, flags: &[&str], image: &str) -> Child {
+pub fn endless(store: &Store, flags: &[&str], image: &str) -> Child {
     let run = ["run", "-e", processes::MARK];
     let args = [&run[..], flags, &[image, "tail", "-f", "/dev/null"]].concat();
     let child = store.engine(&args).start();
