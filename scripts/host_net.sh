@@ -129,12 +129,12 @@ unchain() { # TABLE FROM
 }
 
 down() {
-    local links link
-    links=$(ip -o link show master "$bridge" 2> /dev/null | sed 's/^[0-9]*: \([^@:]*\).*/\1/')
-    for link in $links; do
-        ip link delete "$link"
-    done
-    ! ip link show "$bridge" > /dev/null 2>&1 || ip link delete "$bridge"
+    local link
+    if ip link show "$bridge" > /dev/null 2>&1; then
+        ip -o link show master "$bridge" | sed 's/^[0-9]*: \([^@:]*\).*/\1/' |
+            while read -r link; do ip link delete "$link"; done
+        ip link delete "$bridge"
+    fi
     ! has nft || printf 'table ip fakedocker\ndelete table ip fakedocker\n' | nft -f -
     if has iptables-save; then
         unchain filter FORWARD
