@@ -75,12 +75,13 @@ forward() {
 }
 
 translate() {
-    local uplink
+    local uplink out=(! -o "$bridge")
     uplink=$(ip -4 route show default | sed -n '1s/.* dev \([^ ]*\).*/\1/p')
+    [[ -z $uplink ]] || out=(-o "$uplink")
     if has nft; then
         nft_nat "${uplink:+oifname \"$uplink\"}"
     elif has iptables; then
-        chain nat POSTROUTING -s "$subnet.0/24" ${uplink:+-o "$uplink"} -j MASQUERADE
+        chain nat POSTROUTING -s "$subnet.0/24" "${out[@]}" -j MASQUERADE
     else
         fail "neither nft nor iptables is here" "apt install nftables"
     fi
@@ -151,9 +152,9 @@ has ip || fail "ip is not here" "apt install iproute2"
 case ${1-} in
     '')
         make_bridge
-        forward
         translate
         let_pass
+        forward
         ;;
     down) down ;;
     *[!0-9]*) fail "$1 is no PID" "$0 [PID | down]" ;;

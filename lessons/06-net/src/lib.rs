@@ -41,7 +41,7 @@ impl Cable {
     pub fn lay(pid: Pid, subnet: &Subnet) -> Result<Cable> {
         subnet.must_be_free()?;
         let mut ledger = Ledger::open("net")?;
-        let outside = format!("fd{pid}");
+        let outside = format!("cable{pid}");
         ledger.note(&outside)?;
         let mut netlink = Netlink::open()?;
         netlink.veth(&outside, INSIDE, pid)?;
