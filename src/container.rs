@@ -29,12 +29,18 @@ use crate::store::Store;
 /// The exit status of a container whose engine was killed: 128 + SIGKILL.
 const KILLED: u8 = 137;
 
-/// A container that this process owns. Dropped without [`Container::keep`], it is removed.
-pub struct Container {
+/// What a container will be called and where it will be: nothing is touched yet.
+#[derive(Debug, Clone)]
+pub struct Plan {
     /// 64 hexadecimal digits, as Docker has them.
     pub id: String,
-    folder: PathBuf,
     root: PathBuf,
+    folder: PathBuf,
+}
+
+/// A container that this process owns. Dropped without [`Container::keep`], it is removed.
+pub struct Container {
+    plan: Plan,
     name: Option<String>,
     /// The lock dies with its last descriptor, and so with us.
     _held: File,
@@ -53,35 +59,12 @@ pub struct State {
     pub exit_status: Option<u8>,
 }
 
-impl Container {
-    /// Make a container's folder, empty, and take `name` for it.
-    pub fn create(store: &Store, name: Option<&str>) -> Result<Container> {
-        name.map_or(Ok(()), check_name)?;
-        let _store = store.lock_containers()?;
+impl Plan {
+    /// Choose an ID.
+    pub fn new(store: &Store) -> Result<Plan> {
         let id = random_id(32)?;
         let folder = folder_of(store, &id);
-        make_folder(&folder, 0o700)?;
-        let held = hold_alone(&folder);
-        let held = held.ok_or_else(|| Error::input("a new container is already held"))?;
-        let root = store.root().to_path_buf();
-        let mut container =
-            Container { id, folder, root, name: None, _held: held, kept: false };
-        for part in ["layer", "layer/upper", "layer/work"] {
-            make_folder(&container.folder.join(part), 0o755)?;
-        }
-        make_folder(&container.rootfs(), 0o700)?;
-        if let Some(name) = name {
-            container.take_name(store, name)?;
-        }
-        Ok(container)
-    }
-
-    /// Write down what it is, before it starts.
-    pub fn describe(&mut self, spec: &Spec, throw_away: bool) -> Result<()> {
-        let name = self.name.clone();
-        write_json(&self.folder.join("config.json"), spec)?;
-        let state = State { name, throw_away, exit_status: None };
-        write_json(&self.folder.join("state.json"), &state)
+        Ok(Plan { id, root: store.root().to_path_buf(), folder })
     }
 
     /// Where its root file system appears.
@@ -98,23 +81,54 @@ impl Container {
     pub fn work(&self) -> PathBuf {
         self.folder.join("layer/work")
     }
+}
+
+impl Container {
+    /// Make the container's folder, write down what it is, and take `name` for it.
+    pub fn create(
+        store: &Store,
+        plan: Plan,
+        spec: &Spec,
+        name: Option<&str>,
+        throw_away: bool,
+    ) -> Result<Container> {
+        name.map_or(Ok(()), check_name)?;
+        let _store = store.lock_containers()?;
+        make_folder(&plan.folder, 0o700)?;
+        let held = hold_alone(&plan.folder);
+        let held = held.ok_or_else(|| Error::input("a new container is already held"))?;
+        let mut container = Container { plan, name: None, _held: held, kept: false };
+        let Plan { folder, .. } = &container.plan;
+        for part in ["layer", "layer/upper", "layer/work"] {
+            make_folder(&folder.join(part), 0o755)?;
+        }
+        make_folder(&container.plan.rootfs(), 0o700)?;
+        write_json(&folder.join("config.json"), spec)?;
+        let state = State { name: name.map(String::from), throw_away, exit_status: None };
+        write_json(&folder.join("state.json"), &state)?;
+        if let Some(name) = name {
+            container.take_name(name)?;
+        }
+        Ok(container)
+    }
 
     /// It has ended, and stays: what it wrote is there, and its name is taken.
     pub fn keep(mut self, exit_status: u8) -> Result<()> {
         self.kept = true;
-        end(&self.folder, exit_status)
+        end(&self.plan.folder, exit_status)
     }
 
     /// It has ended, and goes, with all that it wrote.
     pub fn remove(mut self) -> Result<()> {
         self.kept = true;
-        remove(&self.root, &self.folder, self.name.as_deref())
+        remove(&self.plan.root, &self.plan.folder, self.name.as_deref())
     }
 
-    fn take_name(&mut self, store: &Store, name: &str) -> Result<()> {
-        let link = names_of(store.root()).join(name);
-        make_folder(&names_of(store.root()), 0o700)?;
-        match symlink(&self.id, &link) {
+    fn take_name(&mut self, name: &str) -> Result<()> {
+        let names = names_of(&self.plan.root);
+        let link = names.join(name);
+        make_folder(&names, 0o700)?;
+        match symlink(&self.plan.id, &link) {
             Ok(()) => {
                 self.name = Some(name.to_string());
                 Ok(())
@@ -136,7 +150,7 @@ impl Drop for Container {
     fn drop(&mut self) {
         if !self.kept {
             // What stays is taken away by the next command.
-            remove(&self.root, &self.folder, self.name.as_deref()).ok();
+            remove(&self.plan.root, &self.plan.folder, self.name.as_deref()).ok();
         }
     }
 }
@@ -248,10 +262,15 @@ fn end(folder: &Path, exit_status: u8) -> Result<()> {
     sync_folder(folder)
 }
 
-/// The name first: it must never lead to a container that is half gone.
+/// The name first: it must never lead to a container that is half gone. It may be another's,
+/// if we were killed before we could take it.
 fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
-    if let Some(name) = name {
-        fs::remove_file(names_of(root).join(name)).ok();
+    let link = name.map(|name| names_of(root).join(name));
+    let is_ours = |link: &PathBuf| {
+        fs::read_link(link).ok().as_deref().map(Path::as_os_str) == folder.file_name()
+    };
+    if let Some(link) = link.filter(is_ours) {
+        fs::remove_file(&link).map_err(|error| Error::io(link.display(), &error))?;
     }
     fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
 }

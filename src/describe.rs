@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use stage::{Error, Result};
 
-use crate::container::Container;
+use crate::container::Plan;
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
 
@@ -78,16 +78,16 @@ pub fn spec(
     store: &Store,
     request: &Request,
     image: Option<&Image>,
-    container: &Container,
+    plan: &Plan,
 ) -> Result<Spec> {
     let lower = match (&request.rootfs, image) {
         (Some(folder), _) => resolved(folder)?,
         (None, Some(image)) => image.rootfs.clone(),
         (None, None) => "/".into(),
     };
-    let short_id: String = container.id.chars().take(12).collect();
+    let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
-    let mut mounts = vec![overlay(&lower, container)?];
+    let mut mounts = vec![overlay(&lower, plan)?];
     mounts.extend(standard_mounts());
     if request.is_host() {
         mounts.extend(host_mounts(store));
@@ -104,7 +104,7 @@ pub fn spec(
             env: environment(request, &hostname)?,
             cwd: request.cwd.clone().unwrap_or("/".into()),
         },
-        root: Root { path: container.rootfs(), readonly: request.read_only },
+        root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
         linux: Linux {
@@ -115,8 +115,8 @@ pub fn spec(
     })
 }
 
-fn overlay(lower: &Path, container: &Container) -> Result<Mount> {
-    let (upper, work) = (container.upper(), container.work());
+fn overlay(lower: &Path, plan: &Plan) -> Result<Mount> {
+    let (upper, work) = (plan.upper(), plan.work());
     let option = |name: &str, path: &Path| match path.to_str() {
         Some(path) => Ok(format!("{name}={path}")),
         None => Err(Error::input(format!("{path:?} is not UTF-8: rename it"))),

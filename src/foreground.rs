@@ -4,7 +4,7 @@
 
 use stage::{Result, Stage};
 
-use crate::container::Container;
+use crate::container::{Container, Plan};
 use crate::describe::{self, Request};
 use crate::run::contain;
 use crate::store::Store;
@@ -27,11 +27,13 @@ pub struct Options {
 pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let request = &options.request;
     let image = describe::find_image(store, request)?;
-    let mut container = Container::create(store, request.name.as_deref())?;
-    let spec = describe::spec(store, request, image.as_ref(), &container)?;
+    // All is checked before anything is touched.
+    let plan = Plan::new(store)?;
+    let spec = describe::spec(store, request, image.as_ref(), &plan)?;
     spec.check()?;
     let throw_away = options.remove || request.is_host();
-    container.describe(&spec, throw_away)?;
+    let name = request.name.as_deref();
+    let container = Container::create(store, plan, &spec, name, throw_away)?;
 
     let stage = Stage::of_engine(options.explain)?;
     if !options.interactive {

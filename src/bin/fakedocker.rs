@@ -12,7 +12,7 @@ use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
 use fakedocker::store::{ROOT, Store};
 use fakedocker::{container, import, sys};
-use stage::Result;
+use stage::{Error, Result};
 
 /// A container engine that is the sum of its lessons
 #[derive(Parser)]
@@ -36,7 +36,11 @@ enum Command {
 }
 
 #[derive(Args)]
-#[command(disable_help_flag = true)]
+#[command(
+    disable_help_flag = true,
+    override_usage = "fakedocker run [OPTIONS] IMAGE [COMMAND [ARG]...]\n       \
+                      fakedocker run [OPTIONS] --rootfs DIR [COMMAND [ARG]...]"
+)]
 struct Run {
     /// Remove the container when it ends
     #[arg(long)]
@@ -44,6 +48,9 @@ struct Run {
     /// Let the container read standard input
     #[arg(short, long)]
     interactive: bool,
+    /// What everybody's fingers type; it comes with lesson 25
+    #[arg(short, long, hide = true)]
+    tty: bool,
     /// The hostname in the container, at most 64 bytes [default: the container's ID]
     #[arg(short, long)]
     hostname: Option<String>,
@@ -72,11 +79,7 @@ struct Run {
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
     /// `host` (this machine) or an imported image; then the command [default: a shell]
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "IMAGE [COMMAND [ARG]"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "IMAGE [COMMAND [ARG]")]
     words: Vec<String>,
 }
 
@@ -106,6 +109,9 @@ fn main() -> ExitCode {
         Ok(store)
     };
     let done = match &cli.command {
+        Command::Run(args) if args.tty => Err(Error::input(
+            "-t, a terminal of the container's own, is not there yet: -i lends it yours",
+        )),
         Command::Run(args) => sys::close_inherited()
             .and_then(|()| store())
             .and_then(|store| foreground::run(&store, &args.options())),
@@ -115,14 +121,21 @@ fn main() -> ExitCode {
     done.map_or_else(|error| stage::fail(&error), ExitCode::from)
 }
 
-/// clap's own words, and Docker's exit status for a wrong command line.
+/// Help as clap prints it. What is wrong with a command line in one line, with Docker's
+/// exit status.
 fn explain(error: &clap::Error) -> ExitCode {
-    // With nowhere to print to, the exit status has to say it.
-    error.print().ok();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => stage::FAILED.into(),
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // With nowhere to print to, the exit status has to say it.
+        return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or("no command given");
+    let command =
+        std::env::args().nth(1).filter(|word| ["run", "import", "rm"].contains(&&**word));
+    let command = command.map_or_else(String::new, |word| format!(" {word}"));
+    stage::fail(&Error::input(what).hint(format!("see fakedocker{command} --help")))
 }
 
 impl Run {

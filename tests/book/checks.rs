@@ -62,10 +62,15 @@ impl Lesson {
         let call = text(sabotage, "call");
         let when = sabotage.get("when").and_then(Value::as_str);
         let when = when.map(|when| format!(":when={when}")).unwrap_or_default();
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"].map(String::from);
+        let result = sabotage.get("result").and_then(Value::as_str).unwrap_or("0");
+        let follows = sabotage.get("follow").and_then(Value::as_bool).unwrap_or(true);
+        let strace = ["strace", "-qq", "-o", "/dev/null", "-e"].map(String::from);
         let what = [format!("trace={call}"), "-e".to_string()];
-        let how = [format!("inject={call}:retval=0{when}"), self.example("solution")];
-        [&strace[..], &what, &how].concat()
+        let how = format!("inject={call}:retval={result}{when}");
+        let follow = follows.then(|| "-f".to_string());
+        let program: Vec<_> =
+            follow.into_iter().chain([self.example("solution")]).collect();
+        [&strace[..], &what, &[how], &program].concat()
     }
 }
 
@@ -253,8 +258,22 @@ fn a_likely_mistake_is_told_from_the_right_way() {
             "exec unshare -m sh -c 'mount -t proc p /proc; exec sh'",
             "which are the host's",
         ),
+        // A user namespace without a map.
+        ("user", "exec unshare -U sh", "as everybody is without a map"),
         // The queue first, then the namespace.
         ("ipc", "ipcmk -Q >/dev/null; exec unshare -i sh", "msgget(4711, IPC_CREAT"),
+        // One of two clocks.
+        (
+            "time",
+            "exec unshare --fork --time --boottime 31536000 sh",
+            "for monotonic and for boottime",
+        ),
+        // A container of its own instead of the one that is there.
+        (
+            "enter",
+            "exec unshare --uts --ipc --pid --mount-proc --fork sh",
+            "enter it with setns",
+        ),
         // Both layers, but nowhere to write to.
         (
             "overlay",

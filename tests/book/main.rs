@@ -21,3 +21,4 @@ mod pages;
 mod quotes;
 mod support;
 mod terminal;
+mod unprivileged;

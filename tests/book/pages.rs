@@ -131,7 +131,7 @@ exec 2>&1
 hostname laptop
 domainname "(none)"
 sudo() { "$@"; }
-as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups bash -c "$1"; }
+as_user() { setpriv --reuid=1000 --regid=1000 --clear-groups bash -c "$1"; }
 "#;
 
 impl Session {
@@ -267,7 +267,7 @@ fn a_session_is_a_students() {
     assert_eq!(run("(exit 3)"), "(exit status 3)");
     assert_eq!(run("nowhere"), "bash: nowhere: command not found\n(exit status 127)");
     assert_eq!(run("id -u"), "0");
-    assert_eq!(output(&mut session, "id -u", true).unwrap(), ["65534"]);
+    assert_eq!(output(&mut session, "id -u", true).unwrap(), ["1000"]);
 }
 
 #[test]

@@ -218,8 +218,8 @@ fn the_first_command_of_the_readme() {
         terminal.await_text("\noverlayfs\n1\n");
         terminal.enter("rm -rf /usr/bin");
         terminal.await_inner_prompt();
-        terminal.enter("/usr/bin/ls");
-        terminal.await_text("/usr/bin/ls: No such file or directory");
+        terminal.enter("ls");
+        terminal.await_text("ls: command not found");
         terminal.enter("exit");
         terminal.await_prompt();
         terminal.enter("ls -d /usr/bin/ls");

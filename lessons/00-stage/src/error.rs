@@ -4,10 +4,13 @@
 //! Errnos are explained in errno(3), and for each call in its own manual page.
 
 use std::fmt::{self, Display};
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
+
+use crate::proc;
 
 /// The result of anything on the stage.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -117,34 +120,68 @@ pub(crate) fn describe(errno: Errno) -> String {
     format!("{errno:?} ({text})")
 }
 
+/// The lesson that is played, if one is: `user -- LESSON` plays it without sudo.
+static LESSON: OnceLock<String> = OnceLock::new();
+
+/// Let hints name the lesson.
+pub(crate) fn we_play(lesson: &str) {
+    // A program plays one lesson: the first one stays.
+    LESSON.get_or_init(|| lesson.to_string());
+}
+
+/// What to do where [`proc::is_restricted_by_apparmor`] is the reason for a refusal.
+pub const APPARMOR: &str = "AppArmor takes the rights from user namespaces: use sudo, or \
+    `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`";
+
+/// Calls that make or join a namespace.
+const NAMESPACES: [&str; 4] = ["unshare", "setns", "clone", "clone3"];
+
+/// Calls that take a capability.
+const PRIVILEGED: [&str; 7] =
+    ["mount", "umount2", "pivot_root", "chroot", "sethostname", "setdomainname", "mknod"];
+
 /// What to do when `call` was refused with `errno`, for the refusals that students meet.
 fn hint_for(call: &str, errno: Errno) -> Option<String> {
     let name = call.split('(').next().unwrap_or(call);
-    let namespaces = ["unshare", "setns", "clone", "clone3"].contains(&name);
-    let privileged = namespaces
-        || [
-            "mount",
-            "umount2",
-            "pivot_root",
-            "chroot",
-            "sethostname",
-            "setdomainname",
-            "mknod",
-        ]
-        .contains(&name);
+    let namespaces = NAMESPACES.contains(&name);
     match errno {
-        Errno::EPERM if privileged && !geteuid().is_root() => Some("run it with sudo".into()),
-        Errno::EPERM if privileged => Some(
-            "root without CAP_SYS_ADMIN, as in a container: use the machine itself, or a VM".into(),
-        ),
+        Errno::EPERM if namespaces || PRIVILEGED.contains(&name) => {
+            Some(hint_for_privilege(call))
+        }
         Errno::ENOSPC if namespaces => {
             Some("the limit on namespaces is reached: see `sysctl user`".into())
         }
-        Errno::EINVAL if namespaces => {
-            Some("this kernel was built without that namespace: see `ls /proc/self/ns`".into())
-        }
+        Errno::EINVAL if namespaces => Some(
+            "this kernel was built without that namespace: see `ls /proc/self/ns`".into(),
+        ),
         _ => None,
     }
+}
+
+/// What to do when `call` was refused for want of a capability.
+fn hint_for_privilege(call: &str) -> String {
+    if !geteuid().is_root() {
+        return match LESSON.get() {
+            Some(lesson) if lesson != "user" => {
+                format!("run it with sudo, or as `user -- {lesson}` (lesson 5)")
+            }
+            _ => "run it with sudo".into(),
+        };
+    }
+    if !proc::is_in_user_namespace() {
+        return "root without CAP_SYS_ADMIN, as in a container: use the machine itself, or a VM"
+            .into();
+    }
+    if proc::is_restricted_by_apparmor() {
+        return APPARMOR.into();
+    }
+    if call.starts_with("mount(\"proc\"") {
+        return "a user namespace gets a /proc only for a PID namespace of its own, and where \
+            no part of /proc is covered (as Docker does): run it with sudo"
+            .into();
+    }
+    "root of a user namespace has no say in what belongs to the host: run it with sudo"
+        .into()
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, access, geteuid};
 
-use crate::{Error, Result};
+use crate::{Error, Result, proc};
 
 /// The notes of one running program. Dropped, they are gone: what they speak of must have
 /// been taken back by then.
@@ -141,11 +141,13 @@ impl Drop for Folder {
     }
 }
 
-/// /run is emptied when the machine restarts, as are the things that we note.
+/// /run is emptied when the machine restarts, as are the things that we note. Root of a
+/// user namespace (lesson 5) may not write there, and is another user outside.
 fn folder() -> PathBuf {
-    if geteuid().is_root() {
+    if geteuid().is_root() && access("/run", AccessFlags::W_OK).is_ok() {
         return "/run/fakedocker".into();
     }
     let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    own.unwrap_or_else(std::env::temp_dir).join(format!("fakedocker-{}", geteuid()))
+    let own = own.unwrap_or_else(std::env::temp_dir);
+    own.join(format!("fakedocker-{}", proc::uid_outside()))
 }

@@ -37,7 +37,7 @@ mod terminal;
 mod wire;
 
 pub use child::{Child, Cue};
-pub use error::{Error, FAILED, Result};
+pub use error::{APPARMOR, Error, FAILED, Result};
 pub use evidence::{Check, Evidence, Verdict};
 pub use exec::Program;
 pub use flags::{Command, Flags};
@@ -57,6 +57,7 @@ pub fn lesson(
     flags: &Flags,
     play: impl FnOnce(&Stage) -> Result<Verdict>,
 ) -> ExitCode {
+    error::we_play(name);
     let played = Stage::of_lesson(flags).and_then(|stage| {
         stage.title(name, question);
         stage.gap();

@@ -5,7 +5,7 @@
 use std::fs;
 
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use crate::{Error, Result};
 
@@ -18,6 +18,35 @@ pub fn namespace(kind: &str) -> Result<String> {
 /// The namespace of kind `kind` that process `pid` is in.
 pub fn namespace_of(pid: Pid, kind: &str) -> Result<String> {
     link(&format!("/proc/{pid}/ns/{kind}"))
+}
+
+/// Whether we are in a user namespace that somebody has made (lesson 5), and not in the
+/// machine's own: that one has the same number everywhere (PROC_USER_INIT_INO in the
+/// kernel's linux/proc_ns.h).
+pub fn is_in_user_namespace() -> bool {
+    namespace("user").is_ok_and(|here| here != "user:[4026531837]")
+}
+
+/// The user that we are outside of our user namespace, as our uid_map tells it; it is the
+/// same number for whoever is in no other.
+pub fn uid_outside() -> u32 {
+    let uid = geteuid().as_raw();
+    let text = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let translate = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let mut next = || numbers.next()?.ok();
+        let (inside, outside, count) = (next()?, next()?, next()?);
+        let place = uid.checked_sub(inside).filter(|&place| place < count)?;
+        outside.checked_add(place)
+    };
+    text.lines().find_map(translate).unwrap_or(uid)
+}
+
+/// Whether AppArmor takes all capabilities from user namespaces that are not made by root,
+/// as in Ubuntu since 23.10.
+pub fn is_restricted_by_apparmor() -> bool {
+    let switch = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+    fs::read_to_string(switch).is_ok_and(|text| text.trim() == "1")
 }
 
 /// The names of process `pid` in each PID namespace that has one for it, from the one of
@@ -54,6 +83,20 @@ pub fn status_line(process: &str, name: &str) -> Result<String> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let value = line.ok_or_else(|| Error::input(format!("{path} has no line {name}")))?;
     Ok(value.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The processes that /proc shows, its folders with a number for a name: all of them, or the
+/// first three of many.
+pub fn processes() -> Result<String> {
+    let failed = |error| Error::io("/proc", &error);
+    let mut pids: Vec<u32> = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    pids.sort_unstable();
+    let few: Vec<String> = pids.iter().take(3).map(u32::to_string).collect();
+    Ok(few.join(" ") + if pids.len() > few.len() { " …" } else { "" })
 }
 
 fn link(path: &str) -> Result<String> {

@@ -10,8 +10,9 @@ use nix::mount::{MsFlags, mount};
 use nix::unistd::symlinkat;
 use stage::{Error, Result, Stage};
 
+use crate::attributes::restrict;
+use crate::bind_as;
 use crate::target::{Root, path_of, shown};
-use crate::{NONE, bind_as};
 
 /// One mount of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,29 +52,25 @@ fn bind_inside(stage: &Stage, root: &Root, entry: &Mount) -> Result<()> {
         false => root.file(destination)?,
     };
     bind_as(stage, &entry.source, &path_of(&target), &shown(&target, destination))?;
-    let (flags, names, _) = read_options(&entry.options);
+    let (flags, ..) = read_options(&entry.options);
     match flags.is_empty() {
         true => Ok(()),
-        false => remount(stage, root, destination, flags, &names),
+        false => restrict_inside(stage, root, destination, flags),
     }
 }
 
-/// A bind mount takes its options in a second call. It wants a new look at the path, for
-/// the descriptor that was mounted on is of what is covered now.
-pub(crate) fn remount(
+/// A bind mount is restricted in a second call. It wants a new look at the path, for the
+/// descriptor that was mounted on is of what is covered now.
+pub(crate) fn restrict_inside(
     stage: &Stage,
     root: &Root,
     destination: &Path,
     flags: MsFlags,
-    names: &str,
 ) -> Result<()> {
     let target = root.existing(destination)?;
     let target =
         target.ok_or_else(|| Error::input("a mount vanished under our hands"))?;
-    let where_to = shown(&target, destination);
-    let call = format!("mount(NULL, {where_to}, NULL, {names}|MS_REMOUNT|MS_BIND, NULL)");
-    let flags = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
-    stage.ask(call, || mount(NONE, &path_of(&target), NONE, flags, NONE))
+    restrict(stage, &target, destination, flags)
 }
 
 /// Options as flags, their names as strace has them, and the rest for the file system.
@@ -119,7 +116,7 @@ pub fn devices(stage: &Stage, root: &Root) -> Result<()> {
         let target = root.file(&path)?;
         bind_as(stage, &path, &path_of(&target), &shown(&target, &path))?;
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        remount(stage, root, &path, flags, "MS_RDONLY|MS_NOSUID|MS_NOEXEC")?;
+        restrict_inside(stage, root, &path, flags)?;
     }
     let dev = root.folder(Path::new("/dev"))?;
     for (name, leads_to) in LINKS {

@@ -5,7 +5,7 @@
 //! which shows the PID namespace of whoever mounts it, and the host keeps its own.
 //!
 //! Read mount_namespaces(7) and mount(2), then this file, then main.rs. What the engine
-//! needs besides is in target.rs, furnish.rs and protect.rs.
+//! needs besides is in target.rs, furnish.rs, attributes.rs and protect.rs.
 
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use stage::{Result, Stage};
 
+pub mod attributes;
 pub mod furnish;
 pub mod protect;
 pub mod target;

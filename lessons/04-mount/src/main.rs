@@ -90,28 +90,12 @@ fn judge(host: &Evidence, old_proc: &Evidence, new_proc: &Evidence) -> Verdict {
 fn look(stage: &Stage, who: &str) -> Result<Evidence> {
     let itself =
         fs::read_link("/proc/self").map_err(|error| Error::io("/proc/self", &error))?;
-    let seen =
-        stage.look(who).fact("self", itself.display()).fact("processes", processes()?);
+    let seen = stage
+        .look(who)
+        .fact("self", itself.display())
+        .fact("processes", proc::processes()?);
     let seen = seen.fact("namespace", proc::namespace("mnt")?);
     Ok(seen.fact("mounts", format!("fingerprint {}", fingerprint()?)).end())
-}
-
-/// The folders with a number for a name: all of them, or the first three of many.
-fn processes() -> Result<String> {
-    let failed = |error| Error::io("/proc", &error);
-    let mut pids: Vec<u32> = Vec::new();
-    for entry in fs::read_dir("/proc").map_err(failed)? {
-        pids.extend(
-            entry
-                .map_err(failed)?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<u32>().ok()),
-        );
-    }
-    pids.sort_unstable();
-    let few: Vec<String> = pids.iter().take(3).map(u32::to_string).collect();
-    Ok(few.join(" ") + if pids.len() > few.len() { " …" } else { "" })
 }
 
 /// A number that changes when anything in our list of mounts does.

@@ -13,19 +13,18 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{SFlag, fstat, major, minor};
 use stage::{Error, Result, Stage};
 
-use crate::furnish::remount;
+use crate::furnish::restrict_inside;
 use crate::target::{Root, is_folder, path_of, shown};
 use crate::{NONE, bind_as};
 
 /// Make each of `paths` read-only; absent ones are skipped.
 pub fn read_only(stage: &Stage, root: &Root, paths: &[PathBuf]) -> Result<()> {
     let keep = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    let names = "MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC";
     for path in paths {
         let Some(target) = root.existing(path)? else { continue };
         // Only a mount can be read-only, so that the path first becomes one.
         bind_as(stage, &path_of(&target), &path_of(&target), &shown(&target, path))?;
-        remount(stage, root, path, MsFlags::MS_RDONLY | keep, names)?;
+        restrict_inside(stage, root, path, MsFlags::MS_RDONLY | keep)?;
     }
     Ok(())
 }

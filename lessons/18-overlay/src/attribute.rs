@@ -1,7 +1,9 @@
 //! Where does overlayfs keep notes that are not files?
 //!
 //! In extended attributes of the files in the upper layer, under `trusted.overlay.`: only
-//! a process with CAP_SYS_ADMIN sees them. Read xattr(7) and getxattr(2).
+//! a process with CAP_SYS_ADMIN sees them. In a user namespace (lesson 5) nobody has that
+//! one, and the option `userxattr` has them kept under `user.overlay.`, which the owner of
+//! the file can read and write. Read xattr(7) and getxattr(2).
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

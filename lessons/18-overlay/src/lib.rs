@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
-use stage::{Error, Ledger, Result, Stage};
+use stage::{Error, Ledger, Result, Stage, proc};
 
 pub mod attribute;
 pub mod cache;
@@ -57,6 +57,10 @@ pub fn stack_with(
     let mut options = layers.options()?;
     if !more.is_empty() {
         options = format!("{options},{more}");
+    }
+    if proc::is_in_user_namespace() {
+        // Its root may not set trusted.* attributes: overlayfs takes user.overlay.* then.
+        options.push_str(",userxattr");
     }
     if options.len() > MAX_OPTIONS {
         let (count, size) = (layers.lower.len(), options.len());
@@ -114,7 +118,8 @@ pub fn is_whiteout(path: &Path) -> bool {
 
 /// Whether the folder `path`, in an upper layer, hides all that is below it.
 pub fn is_opaque(path: &Path) -> bool {
-    attribute::get(path, "trusted.overlay.opaque").as_deref() == Some("y")
+    let marks = ["trusted.overlay.opaque", "user.overlay.opaque"];
+    marks.iter().any(|mark| attribute::get(path, mark).as_deref() == Some("y"))
 }
 
 /// Where the demonstration keeps files on a disk; a number follows.

@@ -9,8 +9,9 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use overlay::{Layers, is_opaque, is_whiteout};
-use stage::{Error, Evidence, Result, Stage, Verdict};
+use stage::{Error, Evidence, Result, Stage, Verdict, proc};
 
 /// Where the overlay appears.
 pub const MERGED: &str = "merged";
@@ -55,7 +56,14 @@ pub fn change(stage: &Stage) -> Result<()> {
     done(hosts, file.write_all(b"from container\n"))?;
     done("merged/etc/passwd", fs::remove_file("merged/etc/passwd"))?;
     done("merged/notes", fs::remove_dir_all("merged/notes"))?;
-    done("merged/notes", fs::create_dir("merged/notes"))?;
+    let made = fs::create_dir("merged/notes");
+    // The one step here that needs an attribute in the upper layer.
+    let old_kernel = "in a user namespace this needs a tmpfs with user.* attributes, \
+        so Linux 6.6: run it with sudo";
+    done("merged/notes", made).map_err(|error| match error.errno() {
+        Some(Errno::EIO) if proc::is_in_user_namespace() => error.hint(old_kernel),
+        _ => error,
+    })?;
     done("merged/notes/new", fs::write("merged/notes/new", "from container\n"))
 }
 

@@ -10,9 +10,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use nix::errno::Errno;
 use nix::unistd::{chdir, chroot};
-use overlay::Layers;
 use pivot::escape;
 use stage::{Command, Error, Evidence, Flags, Program, Result, Stage, Verdict};
+
+mod prison;
+
+use prison::{ROOT, build};
 
 /// Lesson 20: why is chroot not enough?
 #[derive(Parser)]
@@ -26,9 +29,6 @@ struct Args {
     command: Command,
 }
 
-/// Where the prison is built, on a tmpfs of our own.
-const ROOT: &str = "/tmp/root";
-
 fn main() -> ExitCode {
     let args = Args::parse();
     let question = "why is chroot not enough?";
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 
 fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let host = look(stage, "host", None)?;
-    let old_root = &*device_of_root()?;
+    let old_root = &*what_is_at_root()?;
     let (jailed, fled) = in_a_chroot(stage, old_root)?;
 
     let mut container = stage.fork(|cue| {
@@ -92,22 +92,6 @@ fn in_a_chroot(stage: &Stage, old_root: &str) -> Result<(Evidence, Evidence)> {
     Ok((jailed, fled))
 }
 
-/// A root for a prisoner, and a /proc in it, in a mount namespace of its own.
-fn build(stage: &Stage) -> Result<()> {
-    mount::isolate(stage)?;
-    mount::tmpfs(stage, Path::new("/tmp"))?;
-    for folder in ["/tmp/upper", "/tmp/work", ROOT] {
-        fs::create_dir(folder).map_err(|error| Error::io(folder, &error))?;
-    }
-    let layers = Layers {
-        lower: vec!["/".into()],
-        upper: "/tmp/upper".into(),
-        work: "/tmp/work".into(),
-    };
-    overlay::stack(stage, &layers, Path::new(ROOT))?;
-    mount::proc(stage, &Path::new(ROOT).join("proc"))
-}
-
 /// Whether the root can be written to.
 fn try_writing() -> String {
     let path = "/written";
@@ -119,7 +103,7 @@ fn try_writing() -> String {
     }
 }
 
-/// What "/" is, what is mounted, and whether the device of the `old_root` is among it.
+/// What "/" is, what is mounted, and whether the `old_root` is among it.
 fn look(stage: &Stage, who: &str, old_root: Option<&str>) -> Result<Evidence> {
     let (device, inode) = escape::identity("/")?;
     let seen =
@@ -127,7 +111,7 @@ fn look(stage: &Stage, who: &str, old_root: Option<&str>) -> Result<Evidence> {
     let Some(old_root) = old_root else { return Ok(seen.end()) };
 
     let mounts = mounts()?;
-    let is_there = mounts.iter().any(|(device, _)| device == old_root);
+    let is_there = mounts.iter().any(|(what, _)| what == old_root);
     let mut points: Vec<&str> = mounts.iter().map(|(_, point)| point.as_str()).collect();
     points.sort_unstable();
     let more = if points.len() > 3 { " …" } else { "" };
@@ -136,18 +120,23 @@ fn look(stage: &Stage, who: &str, old_root: Option<&str>) -> Result<Evidence> {
     Ok(seen.fact("old root", if is_there { "mounted" } else { "gone" }).end())
 }
 
-/// The device that is mounted on "/".
-fn device_of_root() -> Result<String> {
+/// What is mounted on "/".
+fn what_is_at_root() -> Result<String> {
     let at_root = mounts()?.into_iter().rfind(|(_, point)| point == "/");
     at_root
-        .map(|(device, _)| device)
+        .map(|(what, _)| what)
         .ok_or_else(|| Error::input("nothing is mounted on \"/\""))
 }
 
-/// Device and mount point of each mount that we can reach: proc_pid_mountinfo(5).
+/// What is mounted (device and folder of its file system) and where, of each mount that we
+/// can reach: proc_pid_mountinfo(5).
 fn mounts() -> Result<Vec<(String, String)>> {
     let list = "/proc/self/mountinfo";
     let text = fs::read_to_string(list).map_err(|error| Error::io(list, &error))?;
-    let field = |line: &str, at| line.split(' ').nth(at).map(String::from);
-    Ok(text.lines().filter_map(|line| Some((field(line, 2)?, field(line, 4)?))).collect())
+    let mount = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, _, device, folder, point, ..] = fields[..] else { return None };
+        Some((format!("{device} {folder}"), point.to_string()))
+    };
+    Ok(text.lines().filter_map(mount).collect())
 }

@@ -28,6 +28,26 @@ fn a_volume_is_read_and_written() {
     });
 }
 
+/// What is mounted in a volume comes along, and is as read-only as the volume.
+#[test]
+fn a_read_only_volume_is_read_only_all_the_way_down() {
+    undisturbed(|| {
+        let (store, folder) = (Store::new(), Folder::new("volume"));
+        let place = folder.path().display().to_string();
+        let prepare = "mkdir $0/below && mount -t tmpfs other $0/below && \
+                       echo mounted > $0/below/file && \"$@\"";
+        let script = "cat /v/below/file; echo x > /v/below/file || echo refused";
+        for (mode, said) in [(":ro", "mounted\nrefused\n"), ("", "mounted\n")] {
+            let volume = format!("{place}:/v{mode}");
+            let run = store.run(&["-v", &volume, "host", "sh", "-c", script]);
+            let wrapped =
+                run.inside(&["unshare", "--mount", "sh", "-c", prepare, &place]);
+            assert_eq!(wrapped.end().assert_status(0).out, said);
+            fs::remove_dir(folder.path().join("below")).expect("nothing is mounted here");
+        }
+    });
+}
+
 #[test]
 fn a_volume_may_be_a_file() {
     undisturbed(|| {

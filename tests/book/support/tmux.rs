@@ -59,7 +59,10 @@ impl Terminal {
 
     /// Type `line` and Enter.
     pub fn enter(&self, line: &str) {
-        let typed = self.tmux(&["send-keys", "-l", "--", line]).status();
+        // In bash, `time` is a keyword; a quoted one is a program's name.
+        let quote = if line.starts_with("time") { "\\" } else { "" };
+        let line = format!("{quote}{line}");
+        let typed = self.tmux(&["send-keys", "-l", "--", &line]).status();
         assert!(typed.expect("tmux is installed").success());
         self.press("Enter");
     }

@@ -1,0 +1,79 @@
+//! Lesson 5: who am I in here?
+//!
+//! A user namespace translates numbers: user 0 inside may be user 1000 outside. Its first
+//! process has every capability in it, and no more than before outside. So anybody may
+//! make one, and with it all the other namespaces, without sudo.
+//!
+//! Read user_namespaces(7), then this file, maps.rs and main.rs. What subordinate ids are
+//! is in subordinate.rs, and who may refuse all this in refusal.rs.
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::{self, Gid, Pid, Uid, getegid, geteuid, setgid, setgroups, setuid};
+use stage::{Error, Result, Stage, descriptor};
+
+pub use maps::{Line, Maps};
+
+mod maps;
+mod refusal;
+mod subordinate;
+
+/// Give the calling process a user namespace of its own. It has all capabilities in it,
+/// and is nobody (65534) until somebody writes the maps.
+pub fn isolate(stage: &Stage) -> Result<()> {
+    stage
+        .ask("unshare(CLONE_NEWUSER)", || unshare(CloneFlags::CLONE_NEWUSER))
+        .map_err(refusal::of_unshare)
+}
+
+/// Say who the users and groups in the user namespace of process `pid` are outside. It is
+/// for its parent to do, while the process waits; a map is written once, and stays.
+pub fn write(stage: &Stage, pid: Pid, maps: &Maps) -> Result<()> {
+    if !geteuid().is_root() {
+        if maps.uids.len() > 1 {
+            return subordinate::write(stage, pid, maps);
+        }
+        // A group can take rights away (mode 0604). Whoever maps groups without privilege
+        // must give up leaving them first.
+        put(stage, pid, "setgroups", "deny")?;
+    }
+    put(stage, pid, "uid_map", &Line::text(&maps.uids))?;
+    put(stage, pid, "gid_map", &Line::text(&maps.gids))
+}
+
+/// Write `text` to a file of `pid`'s in /proc, in one write(2): the kernel takes no more.
+fn put(stage: &Stage, pid: Pid, name: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/{name}");
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let file =
+        openat(AT_FDCWD, path.as_str(), flags, Mode::empty()).map_err(|errno| {
+            refusal::of_map(Error::call(format!("open({path:?})"), errno))
+        })?;
+    let call = format!("write({}, {text:?}, {})", descriptor(&file), text.len());
+    let written = stage.ask(call, || {
+        let count = unistd::write(&file, text.as_bytes())?;
+        i32::try_from(count).map_err(|_| Errno::EOVERFLOW)
+    });
+    written.map(drop).map_err(refusal::of_map)
+}
+
+/// Be user 0 and group 0 of our user namespace, if the maps alone have not made us that:
+/// without a number of our own in the maps we are still nobody.
+pub fn become_root(stage: &Stage) -> Result<()> {
+    if getegid().as_raw() != 0 {
+        // The groups that we were in outside are nobody's here, and still count.
+        stage.ask("setgroups(0, [])", || setgroups(&[]))?;
+        stage.ask("setgid(0)", || setgid(Gid::from_raw(0)))?;
+    }
+    if !geteuid().is_root() {
+        stage.ask("setuid(0)", || setuid(Uid::from_raw(0)))?;
+        // To become another user clears the wish to die with our parent: prctl(2).
+        let call = "prctl(PR_SET_PDEATHSIG, SIGKILL)";
+        stage.ask(call, || set_pdeathsig(Signal::SIGKILL))?;
+    }
+    Ok(())
+}
