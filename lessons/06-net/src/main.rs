@@ -5,17 +5,17 @@
 //! over it.
 
 use std::fs;
-use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use net::{Cable, INSIDE, Subnet};
-use nix::errno::Errno;
-use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::net::if_::{InterfaceFlags, if_nameindex};
-use stage::{Command, Error, Evidence, Flags, Program, Result, Stage, Verdict, proc};
+use stage::{Command, Error, Evidence, Flags, Program, Result, Stage, Verdict};
+
+mod echo;
+mod look;
+
+use echo::{answer, ask, hear, listen};
+use look::NONE;
 
 /// Lesson 6: how does an empty network stack reach the world?
 #[derive(Parser)]
@@ -50,10 +50,10 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     args.subnet.must_be_free()?;
     let mut container = stage.fork(|cue| {
         net::isolate(stage)?;
-        cue.report(look_inside(stage)?)?;
+        cue.report(look::container(stage)?)?;
         net::configure(address, length, gateway)?;
         let ear = listen(address)?;
-        cue.report(look_inside(stage)?)?;
+        cue.report(look::container(stage)?)?;
         cue.report(answer(stage, &ear)?)?;
         cue.exec(stage, &Program::from_command(&args.command))
     })?;
@@ -62,7 +62,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let cable = Cable::lay(container.pid(), &args.subnet)?;
     let outside = cable.outside.clone();
     stage.note(&format!("by netlink: a cable, {outside} here and {INSIDE} in there"));
-    let during = look(stage, "host", &outside)?;
+    let during = look::host(stage, &outside)?;
     container.proceed()?;
     let connected = container.evidence()?;
     let mouth = ask(gateway, address)?;
@@ -71,7 +71,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let answered = hear(stage, &mouth)?;
     let status = container.finish()?;
     drop(cable);
-    let after = look(stage, "host", &outside)?;
+    let after = look::host(stage, &outside)?;
 
     Ok(judge_empty(Verdict::on(CLAIM), &during, &empty)
         .equal("its loopback, configured", "up 127.0.0.1/8", &connected["lo"])
@@ -89,10 +89,10 @@ const CLAIM: &str =
     "a new network stack is empty: a cable, addresses and a route connect it";
 
 fn play_bare(stage: &Stage, args: &Args) -> Result<Verdict> {
-    let before = look(stage, "host", "lo")?;
+    let before = look::host(stage, "lo")?;
     let mut container = stage.fork(|cue| {
         net::isolate(stage)?;
-        cue.report(look_inside(stage)?)?;
+        cue.report(look::container(stage)?)?;
         cue.exec(stage, &Program::from_command(&args.command))
     })?;
     let empty = container.evidence()?;
@@ -125,110 +125,4 @@ fn stand_in(stage: &Stage) -> Result<()> {
         net::isolate(stage)?;
     }
     Ok(())
-}
-
-const NONE: &str = "-";
-
-/// What can be seen of one link, and of our namespace.
-fn look(stage: &Stage, who: &str, link: &str) -> Result<Evidence> {
-    let seen = stage.look(who).fact("namespace", proc::namespace("net")?);
-    Ok(seen.fact(link, state(link)?).end())
-}
-
-fn look_inside(stage: &Stage) -> Result<Evidence> {
-    let seen = stage.look("container").fact("namespace", proc::namespace("net")?);
-    let seen = seen.fact("links", links()?.join(" "));
-    let seen = seen.fact("lo", state("lo")?).fact(INSIDE, state(INSIDE)?);
-    let seen = seen.fact("gateway", gateway()?.map_or(NONE.into(), |it| it.to_string()));
-    Ok(seen.fact("127.0.0.1", reach(Ipv4Addr::LOCALHOST)).end())
-}
-
-/// Links that the kernel puts into every new namespace where a tunnel's module is loaded.
-const TUNNELS: [&str; 9] = [
-    "erspan0", "gre0", "gretap0", "ip6_vti0", "ip6gre0", "ip6tnl0", "ip_vti0", "sit0",
-    "tunl0",
-];
-
-/// The names of all links but those.
-fn links() -> Result<Vec<String>> {
-    let all = if_nameindex().map_err(|errno| Error::call("if_nameindex", errno))?;
-    let names = all.iter().map(|link| link.name().to_string_lossy().into_owned());
-    Ok(names.filter(|name| !TUNNELS.contains(&name.as_str())).collect())
-}
-
-/// Whether a link is there, is up, and has an IPv4 address: `up 10.207.1.2/24`.
-fn state(link: &str) -> Result<String> {
-    let all = getifaddrs().map_err(|errno| Error::call("getifaddrs", errno))?;
-    let of_link: Vec<_> = all.filter(|entry| entry.interface_name == link).collect();
-    let Some(first) = of_link.first() else { return Ok(NONE.to_string()) };
-    if !first.flags.contains(InterfaceFlags::IFF_UP) {
-        return Ok("down".to_string());
-    }
-    let address = of_link.iter().find_map(address);
-    Ok(address.map_or("up".to_string(), |address| format!("up {address}")))
-}
-
-fn address(entry: &InterfaceAddress) -> Option<String> {
-    let ip = entry.address?.as_sockaddr_in()?.ip();
-    let mask = entry.netmask?.as_sockaddr_in()?.ip();
-    Some(format!("{ip}/{}", u32::from(mask).leading_ones()))
-}
-
-/// The gateway of the default route; see proc_pid_net(5): its bytes are written backwards.
-fn gateway() -> Result<Option<Ipv4Addr>> {
-    let table = "/proc/self/net/route";
-    let table = fs::read_to_string(table).map_err(|error| Error::io(table, &error))?;
-    let routes = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let mut default = routes.filter(|route| route.get(1) == Some(&"00000000"));
-    let gateway = default.find_map(|route| u32::from_str_radix(route.get(2)?, 16).ok());
-    Ok(gateway.map(|backwards| Ipv4Addr::from(backwards.swap_bytes())))
-}
-
-/// Whether the kernel knows a way to `address`: `reachable`, or its refusal.
-fn reach(address: Ipv4Addr) -> String {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
-    match socket.and_then(|socket| socket.connect((address, ECHO))) {
-        Ok(()) => "reachable".to_string(),
-        Err(error) => {
-            format!("{:?}", Errno::from_raw(error.raw_os_error().unwrap_or_default()))
-        }
-    }
-}
-
-/// The port of the echo service, RFC 862. All ports of the container are free.
-const ECHO: u16 = 7;
-/// A cable is fast: what takes longer was lost.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-fn listen(address: Ipv4Addr) -> Result<UdpSocket> {
-    bind(address, ECHO)
-        .map_err(|error| Error::io(format!("bind({address}:{ECHO})"), &error))
-}
-
-/// The question waits in the container's socket until it is read.
-fn ask(from: Ipv4Addr, to: Ipv4Addr) -> Result<UdpSocket> {
-    let failed = |error| Error::io(format!("sendto({to}:{ECHO})"), &error);
-    let mouth = bind(from, 0).map_err(failed)?;
-    mouth.send_to(b"are you there?", (to, ECHO)).map_err(failed)?;
-    Ok(mouth)
-}
-
-fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((address, port))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    Ok(socket)
-}
-
-fn answer(stage: &Stage, ear: &UdpSocket) -> Result<Evidence> {
-    let mut question = [0; 64];
-    let failed = |error| Error::io("recvfrom", &error);
-    let (length, from) = ear.recv_from(&mut question).map_err(failed)?;
-    ear.send_to(&question[..length], from).map_err(failed)?;
-    Ok(stage.look("container").fact("asked by", from.ip()).end())
-}
-
-fn hear(stage: &Stage, mouth: &UdpSocket) -> Result<Evidence> {
-    let (_, from) =
-        mouth.recv_from(&mut [0; 64]).map_err(|error| Error::io("recvfrom", &error))?;
-    Ok(stage.look("host").fact("answer by", from.ip()).end())
 }
