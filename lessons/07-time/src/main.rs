@@ -103,7 +103,12 @@ fn look(stage: &Stage, who: &str) -> Result<Evidence> {
         .fact("monotonic", read(ClockId::CLOCK_MONOTONIC)?)
         .fact("boottime", read(ClockId::CLOCK_BOOTTIME)?)
         .fact("uptime", uptime()?);
-    Ok(seen.fact("namespace", proc::namespace("time")?).end())
+    let namespace = proc::namespace("time").map_err(|error| {
+        error.hint(
+            "this kernel has no time namespaces: Linux 5.6 or newer with CONFIG_TIME_NS",
+        )
+    })?;
+    Ok(seen.fact("namespace", namespace).end())
 }
 
 /// What `clock` shows, in seconds.
