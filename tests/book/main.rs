@@ -16,6 +16,7 @@ mod house;
 mod import;
 mod lessons;
 mod narration;
+mod network;
 mod pages;
 mod quotes;
 mod support;

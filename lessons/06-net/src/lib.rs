@@ -1,0 +1,87 @@
+//! Lesson 6: how does an empty network stack reach the world?
+//!
+//! A network namespace holds links, addresses, routes, sockets' ports and firewall rules. A
+//! new one has a single link, the loopback `lo`, and that is down. A veth pair is a cable
+//! with two plugs: with one plug in each of two namespaces, they are neighbours.
+//!
+//! Read network_namespaces(7) and veth(4), then this file, netlink.rs, main.rs.
+
+use std::net::Ipv4Addr;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Pid;
+use stage::{Ledger, Result, Stage};
+
+pub mod netlink;
+mod subnet;
+
+use netlink::Netlink;
+pub use subnet::Subnet;
+
+/// The name of the container's end of the cable, in there.
+pub const INSIDE: &str = "eth0";
+
+/// Give the calling process a network namespace of its own: empty, not a copy.
+pub fn isolate(stage: &Stage) -> Result<()> {
+    stage.ask("unshare(CLONE_NEWNET)", || unshare(CloneFlags::CLONE_NEWNET))
+}
+
+/// A cable into a container. Dropped, it is unplugged at both ends; if we are killed, the
+/// kernel does that when the container's namespace ends.
+pub struct Cable {
+    /// The name of the host's end.
+    pub outside: String,
+    _noted: Ledger,
+}
+
+impl Cable {
+    /// Lay a cable from our network namespace into that of process `pid`, and give our end
+    /// the gateway's address of `subnet`.
+    pub fn lay(pid: Pid, subnet: &Subnet) -> Result<Cable> {
+        subnet.must_be_free()?;
+        let mut ledger = Ledger::open("net")?;
+        let outside = format!("cable{pid}");
+        ledger.note(&outside)?;
+        let mut netlink = Netlink::open()?;
+        netlink.veth(&outside, INSIDE, pid)?;
+        // From here on, whatever fails takes the cable with it.
+        let cable = Cable { outside, _noted: ledger };
+        netlink.add_address(&cable.outside, subnet.gateway(), subnet.length())?;
+        netlink.set_up(&cable.outside)?;
+        Ok(cable)
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        // What is not taken back here is, by `sweep`.
+        unplug(&self.outside).ok();
+    }
+}
+
+/// The other half, played in the container: its own loopback, its address, its way out.
+pub fn configure(address: Ipv4Addr, length: u8, gateway: Ipv4Addr) -> Result<()> {
+    let mut netlink = Netlink::open()?;
+    // Without this, not even our own 127.0.0.1 answers.
+    netlink.set_up("lo")?;
+    netlink.add_address(INSIDE, address, length)?;
+    // The address has brought the route to our neighbours, but only on a link that is up.
+    netlink.set_up(INSIDE)?;
+    // Whatever is no neighbour: the gateway may know.
+    netlink.add_default_route(gateway)
+}
+
+/// Unplug what killed runs have left, and say what it was.
+pub fn sweep() -> Result<Vec<String>> {
+    let left = Ledger::abandoned("net", |link| unplug(link).is_ok())?;
+    Ok(left.into_iter().map(|link| format!("link {link}")).collect())
+}
+
+/// Remove a cable by the name of one end. One that is gone already is not an error.
+fn unplug(link: &str) -> Result<()> {
+    match Netlink::open()?.remove(link) {
+        Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(()),
+        result => result,
+    }
+}
