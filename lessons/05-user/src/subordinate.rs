@@ -58,9 +58,11 @@ fn run(stage: &Stage, program: &str, pid: Pid, lines: &[Line]) -> Result<()> {
     stage.note(&command);
     let ran = Command::new(program).args(command.split(' ').skip(1)).output();
     let ran = ran.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::input(format!("there is no {program}")).hint(
-            "it is in the package uidmap (Debian, Ubuntu) or shadow-utils (Fedora)",
-        ),
+        // A folder in PATH that we may not look into counts as "permission denied".
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => Error::input(format!(
+            "there is no {program}"
+        ))
+        .hint("it is in the package uidmap (Debian, Ubuntu) or shadow-utils (Fedora)"),
         _ => Error::io(program, &error),
     })?;
     if ran.status.success() {
