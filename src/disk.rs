@@ -58,7 +58,7 @@ pub(crate) fn hold_alone(folder: &Path) -> Option<File> {
 }
 
 /// `bytes` random bytes, as hexadecimal digits.
-pub(crate) fn random_id(bytes: usize) -> Result<String> {
+pub fn random_id(bytes: usize) -> Result<String> {
     let mut random = vec![0; bytes];
     let read =
         File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));

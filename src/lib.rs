@@ -21,7 +21,7 @@
 pub mod clean;
 pub mod container;
 pub mod describe;
-mod disk;
+pub mod disk;
 pub mod exec;
 pub mod foreground;
 pub mod import;

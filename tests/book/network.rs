@@ -331,7 +331,7 @@ fn two_lessons_do_not_share_a_subnet() {
         let said = String::from_utf8_lossy(&second.stderr).into_owned();
         assert_eq!(second.status.code(), Some(125), "{said}");
         let told =
-            format!("error: cable{} has addresses of 10.207.1.0/24 already", first.pid);
+            format!("error: fd-{} has addresses of 10.207.1.0/24 already", first.pid);
         assert!(said.starts_with(&told) && said.contains("\nhint: "), "{said}");
         site.host.says(&format!("{} --subnet 10.99.1.0/24 -- true", net.display()));
     });

@@ -41,7 +41,8 @@ impl Cable {
     pub fn lay(pid: Pid, subnet: &Subnet) -> Result<Cable> {
         subnet.must_be_free()?;
         let mut ledger = Ledger::open("net")?;
-        let outside = format!("cable{pid}");
+        // A link's name has room for 15 letters (IFNAMSIZ): not for "fakedocker" and a PID.
+        let outside = format!("fd-{pid}");
         ledger.note(&outside)?;
         let mut netlink = Netlink::open()?;
         netlink.veth(&outside, INSIDE, pid)?;

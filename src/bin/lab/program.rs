@@ -6,7 +6,6 @@
 //! a deadline, and in the end nothing of it is left.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -15,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fakedocker::sys;
+use fakedocker::{disk, sys};
 use stage::{Error, Result};
 
 use crate::witness;
@@ -89,7 +88,8 @@ impl Program {
             input,
             events,
             patience,
-            mark: random_mark()?,
+            // A word that a program cannot write by chance.
+            mark: format!("lab{}", disk::random_id(8)?),
             asked: 0,
             heard: Vec::new(),
             words: Vec::new(),
@@ -266,13 +266,4 @@ fn listen<P: Read + Send + 'static>(
         }
         tell.send(Event::Closed).ok();
     });
-}
-
-/// A word that a program cannot write by chance.
-fn random_mark() -> Result<String> {
-    let mut bytes = [0; 8];
-    let source = "/dev/urandom";
-    let read = File::open(source).and_then(|mut file| file.read_exact(&mut bytes));
-    read.map_err(|error| Error::io(source, &error))?;
-    Ok(format!("lab{:016x}", u64::from_ne_bytes(bytes)))
 }
