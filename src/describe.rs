@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use stage::{Error, Result};
 
 use crate::container::Plan;
+use crate::network::Network;
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
 
@@ -31,6 +32,8 @@ pub struct Request {
     pub volumes: Vec<String>,
     /// Whether the root file system is read-only.
     pub read_only: bool,
+    /// Its network.
+    pub network: Network,
     /// Whether standard input is a terminal that the container can use.
     pub terminal: bool,
 }
@@ -95,8 +98,6 @@ pub fn spec(
     for volume in &request.volumes {
         mounts.push(read_volume(volume)?);
     }
-    let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
-    let namespaces = NAMESPACES.map(|kind| Namespace { kind: kind.to_string() });
     Ok(Spec {
         oci_version: "1.2.0".into(),
         process: Process {
@@ -107,12 +108,17 @@ pub fn spec(
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: Linux {
-            namespaces: namespaces.into(),
-            masked_paths: paths(&MASKED),
-            readonly_paths: paths(&READ_ONLY),
-        },
+        linux: linux(request),
+        annotations: request.network.annotations(),
     })
+}
+
+fn linux(request: &Request) -> Linux {
+    let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
+    let mut namespaces = NAMESPACES.map(own).to_vec();
+    namespaces.extend(request.network.namespace());
+    let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
+    Linux { namespaces, masked_paths: paths(&MASKED), readonly_paths: paths(&READ_ONLY) }
 }
 
 fn overlay(lower: &Path, plan: &Plan) -> Result<Mount> {

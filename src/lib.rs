@@ -11,6 +11,7 @@
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
+//! | `network.rs` | which network does a container get? |
 //! | `store.rs` | where do images live, and who may take them away? |
 //! | `import.rs` | how does a tarball become a root file system? |
 //! | `disk.rs` | how does state get onto the disk whole? |
@@ -25,6 +26,7 @@ pub mod disk;
 pub mod exec;
 pub mod foreground;
 pub mod import;
+pub mod network;
 pub mod run;
 pub mod spec;
 pub mod stand_in;

@@ -22,6 +22,12 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
     stage.fork(|cue| {
         // From here on we are the container's number 1, and leave the host bit by bit.
 
+        // Lesson 6, net: a network stack of our own, empty but for its loopback.
+        if spec.namespace("network").is_some() {
+            net::isolate(stage)?;
+            net::loopback()?;
+        }
+
         // Lesson 1, uts: a hostname of our own.
         uts::isolate(stage)?;
         uts::set_hostname(stage, &spec.hostname)?;

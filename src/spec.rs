@@ -7,6 +7,7 @@
 //! One thing is ours: a mount of type `overlay` on "/", with each lower layer as an option
 //! of its own (topmost first). It is how a root file system comes to be at `root.path`.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use mount::furnish::Mount as Entry;
@@ -30,6 +31,9 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     /// What the specification has for Linux only.
     pub linux: Linux,
+    /// What the specification leaves to us: see [`crate::network`].
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The container's first process.
@@ -82,12 +86,15 @@ pub struct Linux {
 /// A namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
-    /// `pid`, `uts`, `ipc` or `mount` so far.
+    /// `pid`, `uts`, `ipc`, `mount` or `network`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Somebody else's, to be joined; else one of its own is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
 }
 
-/// The namespaces of the lessons that exist: a container has all of them.
+/// The namespaces that every container has for itself.
 pub const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
 
 impl Spec {
@@ -102,7 +109,7 @@ impl Spec {
         for mount in &self.mounts {
             absolute("a mount's destination", &mount.destination)?;
         }
-        match NAMESPACES.iter().find(|kind| !self.has_namespace(kind)) {
+        match NAMESPACES.iter().find(|kind| self.namespace(kind).is_none()) {
             Some(kind) => {
                 Err(Error::input(format!("a container needs its own {kind} namespace")))
             }
@@ -145,8 +152,9 @@ impl Spec {
         inside.map(entry).collect()
     }
 
-    fn has_namespace(&self, kind: &str) -> bool {
-        self.linux.namespaces.iter().any(|namespace| namespace.kind == kind)
+    /// The namespace of this `kind`, if the container does not share the host's.
+    pub fn namespace(&self, kind: &str) -> Option<&Namespace> {
+        self.linux.namespaces.iter().find(|namespace| namespace.kind == kind)
     }
 }
 

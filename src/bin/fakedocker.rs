@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
+use fakedocker::network::Network;
 use fakedocker::store::{ROOT, Store};
 use fakedocker::{container, exec, import, sys};
 use stage::{Error, Result};
@@ -68,6 +69,9 @@ struct Run {
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
+    /// The container's network: `host` or `none`
+    #[arg(long, value_name = "NETWORK", default_value = "host")]
+    network: Network,
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -181,6 +185,7 @@ impl Run {
             env: self.env.clone(),
             cwd: self.workdir.clone(),
             volumes: self.volume.clone(),
+            network: self.network.clone(),
             read_only: self.read_only,
             terminal: self.interactive && stdin().is_terminal(),
         };

@@ -30,15 +30,28 @@ pub struct Cue {
 impl Cue {
     /// Hand over what was seen, and wait until the parent has looked, too.
     pub fn report(&mut self, seen: Evidence) -> Result<()> {
-        self.tell(&Message::Evidence(seen))?;
-        self.await_go()
+        self.show(seen)?;
+        self.listen().map(drop)
     }
 
-    fn await_go(&mut self) -> Result<()> {
-        match self.go.read(&mut [0]) {
-            Ok(1) => Ok(()),
-            // Our parent is gone, and PR_SET_PDEATHSIG is about to end us.
-            _ => Err(Error::call("read", Errno::EPIPE)),
+    /// Hand over what was seen, and go on.
+    pub fn show(&mut self, seen: Evidence) -> Result<()> {
+        self.tell(&Message::Evidence(seen))
+    }
+
+    /// Wait for the parent's word: what it gives to [`Child::say`].
+    pub fn listen(&mut self) -> Result<String> {
+        let (mut words, mut byte) = (Vec::new(), [0]);
+        loop {
+            match self.go.read(&mut byte) {
+                Ok(1) if byte == *b"\n" => {
+                    return Ok(String::from_utf8_lossy(&words).into_owned());
+                }
+                Ok(1) => words.extend(byte),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Our parent is gone, and PR_SET_PDEATHSIG is about to end us.
+                _ => return Err(Error::call("read", Errno::EPIPE)),
+            }
         }
     }
 
@@ -124,7 +137,7 @@ impl Stage {
             .map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))?;
         // Had the parent died before that call, nobody would tell us; but then nobody
         // tells us to go on, either. It also lets "fork() = PID" be said first.
-        cue.await_go()?;
+        cue.listen()?;
         self.signals.release()
     }
 }
@@ -146,7 +159,12 @@ impl Child<'_> {
 
     /// Let a child go on that waits in [`Cue::report`].
     pub fn proceed(&mut self) -> Result<()> {
-        let told = self.go.write_all(&[1]);
+        self.say("")
+    }
+
+    /// Give a child that waits in [`Cue::listen`] what it waits for: at most a line.
+    pub fn say(&mut self, words: &str) -> Result<()> {
+        let told = self.go.write_all(format!("{words}\n").as_bytes());
         told.map_err(|error| Error::io("write", &error))
     }
 

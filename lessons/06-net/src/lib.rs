@@ -61,10 +61,14 @@ impl Drop for Cable {
     }
 }
 
+/// Let our own 127.0.0.1 answer.
+pub fn loopback() -> Result<()> {
+    Netlink::open()?.set_up("lo")
+}
+
 /// The other half, played in the container: its own loopback, its address, its way out.
 pub fn configure(address: Ipv4Addr, length: u8, gateway: Ipv4Addr) -> Result<()> {
     let mut netlink = Netlink::open()?;
-    // Without this, not even our own 127.0.0.1 answers.
     netlink.set_up("lo")?;
     netlink.add_address(INSIDE, address, length)?;
     // The address has brought the route to our neighbours, but only on a link that is up.
