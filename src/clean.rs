@@ -9,6 +9,7 @@ use std::path::Path;
 use stage::Result;
 
 use crate::container;
+use crate::rootless;
 use crate::store::Store;
 
 /// Take back what killed lessons and engines have left; returns a line for each thing.
@@ -20,6 +21,8 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
     done.extend(lesson(6, net::sweep()?));
     done.extend(lesson(18, overlay::sweep()?));
     if root.is_dir() {
+        // What our containers have written may be their users'.
+        rootless::enter(false)?;
         let store = Store::open(root)?;
         done.extend(container::sweep(&store)?);
     }

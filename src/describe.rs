@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use stage::{Error, Result};
 
 use crate::container::Plan;
+use crate::host::View;
 use crate::network::Network;
+use crate::rootless::{self, Numbers};
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
 
@@ -77,12 +79,16 @@ pub fn find_image(store: &Store, request: &Request) -> Result<Option<Image>> {
 }
 
 /// The whole description.
+///
+/// The machine has a `view` where somebody who is not its root wants it as the image.
 pub fn spec(
     store: &Store,
     request: &Request,
     image: Option<&Image>,
+    view: Option<&View>,
     plan: &Plan,
 ) -> Result<Spec> {
+    request.network.check()?;
     let lower = match (&request.rootfs, image) {
         (Some(folder), _) => resolved(folder)?,
         (None, Some(image)) => image.rootfs.clone(),
@@ -90,8 +96,11 @@ pub fn spec(
     };
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
-    let mut mounts = vec![overlay(&lower, plan)?];
-    mounts.extend(standard_mounts());
+    let mut mounts = match view {
+        Some(view) => view.mounts(plan)?,
+        None => vec![overlay(Path::new("/"), &lower, plan)?],
+    };
+    mounts.extend(standard_mounts(request)?);
     if request.is_host() {
         mounts.extend(host_mounts(store));
     }
@@ -121,8 +130,9 @@ fn linux(request: &Request) -> Linux {
     Linux { namespaces, masked_paths: paths(&MASKED), readonly_paths: paths(&READ_ONLY) }
 }
 
-fn overlay(lower: &Path, plan: &Plan) -> Result<Mount> {
-    let (upper, work) = (plan.upper(), plan.work());
+/// An overlay on the folder `place` of the container.
+pub(crate) fn overlay(place: &Path, lower: &Path, plan: &Plan) -> Result<Mount> {
+    let (upper, work) = plan.layer_of(place);
     let option = |name: &str, path: &Path| match path.to_str() {
         Some(path) => Ok(format!("{name}={path}")),
         None => Err(Error::input(format!("{path:?} is not UTF-8: rename it"))),
@@ -133,7 +143,7 @@ fn overlay(lower: &Path, plan: &Plan) -> Result<Mount> {
         .into_iter()
         .collect::<Result<_>>()?;
     Ok(Mount {
-        destination: "/".into(),
+        destination: place.into(),
         kind: "overlay".into(),
         source: "overlay".into(),
         options,
@@ -150,20 +160,35 @@ fn mount(destination: &str, kind: &str, options: &str) -> Mount {
     }
 }
 
+/// What is at `source` on the host, at `destination` in the container.
+pub(crate) fn bind(source: &Path, destination: &Path, options: &str) -> Mount {
+    let (source, destination) = (source.into(), destination.into());
+    Mount { destination, source, ..mount("", "bind", options) }
+}
+
+/// The group of terminals, as in all distributions.
+const TTY: u32 = 5;
+
 /// What every container finds; sizes in KiB (`k`), as in tmpfs(5).
-fn standard_mounts() -> [Mount; 6] {
-    [
+fn standard_mounts(request: &Request) -> Result<[Mount; 6]> {
+    let (sys, fixed) = (Path::new("/sys"), "ro,nosuid,nodev,noexec");
+    // /sys shows a network: who wants a new one must own that.
+    let sysfs = match rootless::is_rootless() && request.network.namespace().is_none() {
+        true => bind(sys, sys, fixed),
+        false => mount("/sys", "sysfs", fixed),
+    };
+    let mut terminals = "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620".to_string();
+    if Numbers::here()?.has_group(TTY) {
+        terminals.push_str(&format!(",gid={TTY}"));
+    }
+    Ok([
         mount("/proc", "proc", "nosuid,nodev,noexec"),
-        mount("/sys", "sysfs", "ro,nosuid,nodev,noexec"),
+        sysfs,
         mount("/dev", "tmpfs", "nosuid,nodev,noexec,mode=755,size=65536k"),
-        mount(
-            "/dev/pts",
-            "devpts",
-            "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5",
-        ),
+        mount("/dev/pts", "devpts", &terminals),
         mount("/dev/shm", "tmpfs", "nosuid,nodev,noexec,mode=1777,size=65536k"),
         mount("/dev/mqueue", "mqueue", "nosuid,nodev,noexec"),
-    ]
+    ])
 }
 
 /// What the image `host` must not share with the machine: running services' files, and the

@@ -9,6 +9,7 @@ use stage::{Error, Pid, Result, Stage, proc};
 
 use crate::container::{self, First};
 use crate::describe;
+use crate::rootless;
 use crate::run::{enter_working_directory, program};
 use crate::spec::Spec;
 use crate::store::Store;
@@ -45,7 +46,7 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
-    join(&stage, &spec, &first, &options.container)?;
+    join(store, &stage, &spec, &first, &options.container)?;
     let mut guest = stage.fork(|cue| {
         enter_working_directory(&spec.process.cwd)?;
         cue.exec(&stage, &program(&spec))
@@ -55,12 +56,21 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
 
 /// Lesson 8: enter all that the container has of its own. Of the PID namespace, that is for
 /// our next child.
-fn join(stage: &Stage, spec: &Spec, first: &First, which: &str) -> Result<()> {
+fn join(
+    store: &Store,
+    stage: &Stage,
+    spec: &Spec,
+    first: &First,
+    which: &str,
+) -> Result<()> {
     let pid = Pid::from_raw(first.pid);
     // It may have ended meanwhile, and its number may be somebody else's.
     if proc::namespace_of(pid, "pid").ok().as_ref() != Some(&first.namespace) {
         return Err(Error::input(format!("container {which:?} has just ended")).status(1));
     }
+    // Its user namespace comes first: it grants the rest, and what else is to be done here.
+    rootless::follow(stage, pid)?;
+    container::sweep(store)?;
     let mut kinds = vec![Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     kinds.extend(spec.namespace("network").map(|_| Kind::Net));
     enter::join_at_once(stage, pid, &kinds)

@@ -6,6 +6,7 @@ use stage::{Child, Result, Stage, proc};
 
 use crate::container::{Container, First, Plan};
 use crate::describe::{self, Request};
+use crate::host;
 use crate::run::contain;
 use crate::store::Store;
 use crate::sys;
@@ -29,18 +30,25 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let image = describe::find_image(store, request)?;
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
-    let spec = describe::spec(store, request, image.as_ref(), &plan)?;
+    let view = host::view(request)?;
+    let spec = describe::spec(store, request, image.as_ref(), view.as_ref(), &plan)?;
     spec.check()?;
+    let skeleton = plan.skeleton();
     let throw_away = options.remove || request.is_host();
     let name = request.name.as_deref();
     let container = Container::create(store, plan, &spec, name, throw_away)?;
 
+    if let Some(view) = view {
+        view.build(&skeleton)?;
+        view.warn();
+    }
     let stage = Stage::of_engine(options.explain)?;
     if !options.interactive {
         sys::without_input()?;
     }
-    let status =
-        contain(&stage, &spec).and_then(|first| see_to_its_end(&container, first));
+    // What connects it to a network goes after it.
+    let status = contain(&stage, &spec)
+        .and_then(|(first, _network)| see_to_its_end(&container, first));
     match status.is_ok() && !throw_away {
         true => container.keep(status.clone().unwrap_or_default())?,
         false => container.remove()?,

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use stage::Error;
+use net::usermode::{Tool, Usermode};
+use stage::{Child, Error, Result, Stage};
 
-use crate::spec::Namespace;
+use crate::rootless;
+use crate::spec::{Namespace, Spec};
+
+pub mod usermode;
 
 /// What `--network` can be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,12 +19,30 @@ pub enum Network {
     Host,
     /// One of its own, with nothing in it but a loopback.
     None,
+    /// One of its own, that a program of ours connects: for who is not root.
+    Usermode(Tool),
 }
 
 /// The annotation that keeps a container's network in its description.
 const NETWORK: &str = "fakedocker.network";
 
 impl Network {
+    /// What a container gets when nobody says what.
+    pub fn usual() -> Network {
+        match rootless::is_rootless() {
+            true => usermode::choose().map_or(Network::None, Network::Usermode),
+            false => Network::Host,
+        }
+    }
+
+    /// Refuse what cannot be had here, before anything is touched.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Network::Usermode(tool) => usermode::check(*tool),
+            _ => Ok(()),
+        }
+    }
+
     /// The namespace that it takes, if it is not the host's.
     pub fn namespace(&self) -> Option<Namespace> {
         let own = Namespace { kind: "network".into(), path: None };
@@ -32,6 +54,7 @@ impl Network {
         let name = match self {
             Network::Host => "host",
             Network::None => "none",
+            Network::Usermode(tool) => tool.name(),
         };
         BTreeMap::from([(NETWORK.to_string(), name.to_string())])
     }
@@ -40,13 +63,29 @@ impl Network {
 impl FromStr for Network {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Network, Error> {
+    fn from_str(text: &str) -> Result<Network> {
         match text {
             "host" => Ok(Network::Host),
             "none" => Ok(Network::None),
-            _ => {
-                Err(Error::input(format!("{text:?} is no network: there are none, host")))
-            }
+            _ => usermode::named(text).map(Network::Usermode).ok_or_else(|| {
+                Error::input(format!(
+                    "{text:?} is no network: there are none, host, pasta, slirp4netns"
+                ))
+            }),
         }
     }
+}
+
+/// Connect the container whose number 1, `first`, waits for it in a network namespace of
+/// its own. What is returned keeps the connection.
+pub fn connect(
+    stage: &Stage,
+    spec: &Spec,
+    first: &mut Child,
+) -> Result<Option<Usermode>> {
+    let tool = spec.annotations.get(NETWORK).and_then(|name| usermode::named(name));
+    let connect = |tool| usermode::connect(stage, tool, first.pid());
+    let connection = tool.map(connect).transpose()?;
+    first.proceed()?;
+    Ok(connection)
 }

@@ -9,23 +9,32 @@ use std::path::Path;
 
 use mount::protect;
 use mount::target::Root;
-use stage::{Child, Error, Program, Result, Stage};
+use net::usermode::Usermode;
+use stage::{Child, Error, Evidence, Program, Result, Stage};
 
+use crate::network;
 use crate::spec::Spec;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
-/// The child that is returned is the container's number 1; it ends when we end.
-pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
+/// The child that is returned is the container's number 1; it ends when we end. So does what
+/// connects it to a network.
+pub fn contain<'s>(
+    stage: &'s Stage,
+    spec: &Spec,
+) -> Result<(Child<'s>, Option<Usermode>)> {
     // Lesson 3, pid, comes first: it does not move us, only the child that we fork next.
     pid::isolate(stage)?;
-    stage.fork(|cue| {
+    let own_network = spec.namespace("network").is_some();
+    let mut first = stage.fork(|cue| {
         // From here on we are the container's number 1, and leave the host bit by bit.
 
         // Lesson 6, net: a network stack of our own, empty but for its loopback.
-        if spec.namespace("network").is_some() {
+        if own_network {
             net::isolate(stage)?;
             net::loopback()?;
+            // Whoever connects it does so from the host's side: we wait here.
+            cue.report(Evidence::default())?;
         }
 
         // Lesson 1, uts: a hostname of our own.
@@ -56,7 +65,9 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
         let root = Root::open(Path::new("/"))?;
         enter_working_directory(&spec.process.cwd)?;
         if spec.root.readonly {
-            pivot::read_only(stage)?;
+            for (place, _) in spec.stacks()? {
+                pivot::read_only(stage, &place)?;
+            }
         }
         protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
@@ -64,15 +75,30 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
 
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))
-    })
+    })?;
+
+    // Lesson 6 again, from the host's side.
+    let mut connection = None;
+    if own_network {
+        first.evidence()?;
+        connection = network::connect(stage, spec, &mut first)?;
+    }
+    Ok((first, connection))
 }
 
 /// Stack the layers, in memory if there is no other way.
 fn stack(stage: &Stage, spec: &Spec) -> Result<()> {
-    let layers = spec.layers()?;
-    let room = layers.upper.parent().unwrap_or(Path::new("/"));
-    if overlay::stack_anywhere(stage, &layers, &spec.root.path, room)? {
-        let room = room.display();
+    let mut in_memory = None;
+    for (place, layers) in spec.stacks()? {
+        // Below its root, a root file system of several overlays is the engine's own: no
+        // link of an image can lead elsewhere.
+        let merged = spec.root.path.join(place.strip_prefix("/").unwrap_or(&place));
+        let room = layers.upper.parent().unwrap_or(Path::new("/"));
+        if overlay::stack_anywhere(stage, &layers, &merged, room)? {
+            in_memory.get_or_insert(room.display().to_string());
+        }
+    }
+    if let Some(room) = in_memory {
         stage::warn(format!(
             "the file system of {room} cannot carry an upper layer: \
              changes are kept in memory, and are lost when the container ends"

@@ -4,8 +4,9 @@
 //! as in the specification (config.md and config-linux.md). The command line builds one, the
 //! container's folder keeps it, and `contain()` reads nothing else.
 //!
-//! One thing is ours: a mount of type `overlay` on "/", with each lower layer as an option
-//! of its own (topmost first). It is how a root file system comes to be at `root.path`.
+//! One thing is ours: mounts of type `overlay`, with each lower layer as an option of its own
+//! (topmost first). They are how a root file system comes to be at `root.path`: one on "/",
+//! and where the kernel wants more of them, others on folders of it.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -113,36 +114,25 @@ impl Spec {
             Some(kind) => {
                 Err(Error::input(format!("a container needs its own {kind} namespace")))
             }
-            None => self.layers().map(drop),
+            None => self.stacks().map(drop),
         }
     }
 
-    /// The layers of the root file system: the overlay that is mounted on "/".
-    pub fn layers(&self) -> Result<Layers> {
-        let root = self.mounts.iter().find(|mount| is_root(mount));
-        let root =
-            root.ok_or_else(|| Error::input("no overlay is described for \"/\""))?;
-        let all = |name: &str| {
-            let paths = root.options.iter().filter_map(|option| {
-                option.strip_prefix(name)?.strip_prefix('=').map(PathBuf::from)
-            });
-            paths.collect::<Vec<_>>()
-        };
-        let one = |name: &str| {
-            all(name).pop().ok_or_else(|| {
-                Error::input(format!("the overlay on \"/\" needs {name}=DIR"))
-            })
-        };
-        Ok(Layers {
-            lower: all("lowerdir"),
-            upper: one("upperdir")?,
-            work: one("workdir")?,
-        })
+    /// The overlays that the root file system is made of: the one on "/" first, then those
+    /// on folders that it has. Each with its place in the container.
+    pub fn stacks(&self) -> Result<Vec<(PathBuf, Layers)>> {
+        let stacks = self.mounts.iter().filter(|mount| is_overlay(mount));
+        let stacks = stacks.map(|mount| Ok((mount.destination.clone(), layers(mount)?)));
+        let stacks = stacks.collect::<Result<Vec<_>>>()?;
+        match stacks.first() {
+            Some((place, _)) if place == Path::new("/") => Ok(stacks),
+            _ => Err(Error::input("no overlay is described for \"/\", before others")),
+        }
     }
 
     /// Everything that is mounted inside the root file system.
     pub fn mounts_inside(&self) -> Vec<Entry> {
-        let inside = self.mounts.iter().filter(|mount| !is_root(mount));
+        let inside = self.mounts.iter().filter(|mount| !is_overlay(mount));
         let entry = |mount: &Mount| Entry {
             destination: mount.destination.clone(),
             kind: mount.kind.clone(),
@@ -158,8 +148,25 @@ impl Spec {
     }
 }
 
-fn is_root(mount: &Mount) -> bool {
-    mount.destination == Path::new("/") && mount.kind == "overlay"
+fn is_overlay(mount: &Mount) -> bool {
+    mount.kind == "overlay"
+}
+
+fn layers(overlay: &Mount) -> Result<Layers> {
+    let all = |name: &str| {
+        let paths = overlay.options.iter().filter_map(|option| {
+            option.strip_prefix(name)?.strip_prefix('=').map(PathBuf::from)
+        });
+        paths.collect::<Vec<_>>()
+    };
+    let one = |name: &str| {
+        let place = &overlay.destination;
+        all(name).pop().ok_or_else(|| {
+            Error::input(format!("the overlay on {place:?} needs {name}=DIR"))
+        })
+    };
+    let (upper, work) = (one("upperdir")?, one("workdir")?);
+    Ok(Layers { lower: all("lowerdir"), upper, work })
 }
 
 /// Refuse a path that is relative, or that climbs.
@@ -192,7 +199,7 @@ mod tests {
         }"#;
         let mut spec: Spec = serde_json::from_str(text)?;
         assert_eq!(spec.check(), Ok(()));
-        let lower = spec.layers().map(|layers| layers.lower);
+        let lower = spec.stacks().map(|stacks| stacks[0].1.lower.clone());
         assert_eq!(lower, Ok(vec!["/a:b".into(), "/c".into()]));
         spec.process.cwd = "../etc".into();
         assert!(spec.check().is_err());

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::Signal;
 use nix::sys::wait::wait;
-use nix::unistd::{Pid, Uid, User, dup2_stdin, geteuid};
+use nix::unistd::{AccessFlags, Pid, Uid, User, access, dup2_stdin, geteuid};
 use stage::{Error, Result};
 
 pub mod files;
@@ -20,6 +20,13 @@ pub mod files;
 /// Whether we are root.
 pub fn is_root() -> bool {
     geteuid().is_root()
+}
+
+/// Whether a program `name` is in PATH.
+pub fn is_installed(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_program = |file: PathBuf| access(&file, AccessFlags::X_OK).is_ok();
+    std::env::split_paths(&path).any(|folder| is_program(folder.join(name)))
 }
 
 /// The home folder of user `uid`, if the machine knows that user.

@@ -11,17 +11,18 @@ use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
 use fakedocker::network::Network;
-use fakedocker::store::{ROOT, Store};
-use fakedocker::{container, exec, import, sys};
+use fakedocker::store::Store;
+use fakedocker::{container, exec, import, rootless, sys};
 use stage::{Error, Result};
 
 /// A container engine that is the sum of its lessons
 #[derive(Parser)]
 #[command(name = "fakedocker", version)]
 struct Cli {
-    /// Where images and containers are kept
-    #[arg(long, value_name = "DIR", default_value = ROOT, global = true)]
-    root: PathBuf,
+    /// Where images and containers are kept [default: /var/lib/fakedocker; for who is not
+    /// root, ~/.local/share/fakedocker]
+    #[arg(long, value_name = "DIR", global = true)]
+    root: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -69,9 +70,10 @@ struct Run {
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
-    /// The container's network: `host` or `none`
-    #[arg(long, value_name = "NETWORK", default_value = "host")]
-    network: Network,
+    /// The container's network: `host`, `none`, or without root `pasta` or `slirp4netns`
+    /// [default: host; without root what there is of pasta, slirp4netns, none]
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<Network>,
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -131,25 +133,34 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    let store = || {
-        let store = Store::open(&cli.root)?;
+    play(&cli).map_or_else(|error| stage::fail(&error), ExitCode::from)
+}
+
+fn play(cli: &Cli) -> Result<u8> {
+    let root = cli.root.clone().unwrap_or_else(rootless::store_root);
+    let store = |explain: bool| {
+        rootless::enter(explain)?;
+        let store = Store::open(&root)?;
         container::sweep(&store)?;
         Ok(store)
     };
-    let done = match &cli.command {
+    match &cli.command {
         Command::Run(args) if args.tty => Err(Error::input(
             "-t, a terminal of the container's own, is not there yet: -i lends it yours",
         )),
-        Command::Run(args) => sys::close_inherited()
-            .and_then(|()| store())
-            .and_then(|store| foreground::run(&store, &args.options())),
-        Command::Exec(args) => sys::close_inherited()
-            .and_then(|()| store())
-            .and_then(|store| exec::exec(&store, &args.options())),
-        Command::Import(args) => store().and_then(|store| import_image(&store, args)),
-        Command::Rm(args) => store().and_then(|store| remove(&store, args)),
-    };
-    done.map_or_else(|error| stage::fail(&error), ExitCode::from)
+        Command::Run(args) => {
+            sys::close_inherited()?;
+            rootless::check()?;
+            foreground::run(&store(args.explain)?, &args.options())
+        }
+        Command::Exec(args) => {
+            // It goes where the container is, and is root there.
+            sys::close_inherited()?;
+            exec::exec(&Store::open(&root)?, &args.options())
+        }
+        Command::Import(args) => import_image(&store(false)?, args),
+        Command::Rm(args) => remove(&store(false)?, args),
+    }
 }
 
 /// Help as clap prints it. What is wrong with a command line in one line, with Docker's
@@ -185,7 +196,7 @@ impl Run {
             env: self.env.clone(),
             cwd: self.workdir.clone(),
             volumes: self.volume.clone(),
-            network: self.network.clone(),
+            network: self.network.clone().unwrap_or_else(Network::usual),
             read_only: self.read_only,
             terminal: self.interactive && stdin().is_terminal(),
         };

@@ -4,7 +4,8 @@
 //! new one has a single link, the loopback `lo`, and that is down. A veth pair is a cable
 //! with two plugs: with one plug in each of two namespaces, they are neighbours.
 //!
-//! Read network_namespaces(7) and veth(4), then this file, netlink.rs, main.rs.
+//! Read network_namespaces(7) and veth(4), then this file, netlink.rs, main.rs. Who may lay
+//! no cable is helped by usermode.rs.
 
 use std::net::Ipv4Addr;
 
@@ -15,6 +16,7 @@ use stage::{Ledger, Result, Stage};
 
 pub mod netlink;
 mod subnet;
+pub mod usermode;
 
 use netlink::Netlink;
 pub use subnet::Subnet;

@@ -17,6 +17,7 @@ use stage::{Error, Ledger, Result, Stage, proc};
 
 pub mod attribute;
 pub mod cache;
+pub mod release;
 
 /// The folders that an overlay is made of, and the one where it appears.
 #[derive(Debug, Clone, PartialEq, Eq)]
