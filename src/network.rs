@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use net::usermode::{Tool, Usermode};
-use stage::{Child, Error, Result, Stage};
+use stage::{Error, Result, Stage};
 
 use crate::rootless;
 use crate::spec::{Namespace, Spec};
@@ -76,16 +76,8 @@ impl FromStr for Network {
     }
 }
 
-/// Connect the container whose number 1, `first`, waits for it in a network namespace of
-/// its own. What is returned keeps the connection.
-pub fn connect(
-    stage: &Stage,
-    spec: &Spec,
-    first: &mut Child,
-) -> Result<Option<Usermode>> {
+/// Get ready what connects the container to the world, if that takes a process.
+pub fn prepare<'s>(stage: &'s Stage, spec: &Spec) -> Result<Option<Usermode<'s>>> {
     let tool = spec.annotations.get(NETWORK).and_then(|name| usermode::named(name));
-    let connect = |tool| usermode::connect(stage, tool, first.pid());
-    let connection = tool.map(connect).transpose()?;
-    first.proceed()?;
-    Ok(connection)
+    tool.map(|tool| Usermode::prepare(stage, tool)).transpose()
 }

@@ -22,7 +22,11 @@ use crate::spec::Spec;
 pub fn contain<'s>(
     stage: &'s Stage,
     spec: &Spec,
-) -> Result<(Child<'s>, Option<Usermode>)> {
+) -> Result<(Child<'s>, Option<Usermode<'s>>)> {
+    // Lesson 6, net, for who may lay no cable: a process of the host's, so that it must be
+    // there before lesson 3.
+    let mut connection = network::prepare(stage, spec)?;
+
     // Lesson 3, pid, comes first: it does not move us, only the child that we fork next.
     pid::isolate(stage)?;
     let own_network = spec.namespace("network").is_some();
@@ -77,11 +81,11 @@ pub fn contain<'s>(
         cue.exec(stage, &program(spec))
     })?;
 
-    // Lesson 6 again, from the host's side.
-    let mut connection = None;
     if own_network {
+        // Lesson 6 again, from the host's side.
         first.evidence()?;
-        connection = network::connect(stage, spec, &mut first)?;
+        connection.as_mut().map_or(Ok(()), |it| it.connect(first.pid()))?;
+        first.proceed()?;
     }
     Ok((first, connection))
 }

@@ -5,8 +5,8 @@
 
 use std::fs::{self, File};
 
-use net::usermode::{Tool, Usermode};
-use stage::{Error, Pid, Result, Stage};
+use net::usermode::Tool;
+use stage::{Error, Result};
 
 use crate::{rootless, sys};
 
@@ -49,11 +49,6 @@ pub fn check(tool: Tool) -> Result<()> {
 pub fn no_bridge() -> Error {
     Error::input("--network bridge takes root: the host's links are not ours to change")
         .hint("leave --network out: pasta or slirp4netns connect without root (lesson 6)")
-}
-
-/// Connect the network namespace of process `pid`; what is returned ends it.
-pub fn connect(stage: &Stage, tool: Tool, pid: Pid) -> Result<Usermode> {
-    Usermode::connect(stage, tool, pid)
 }
 
 /// Why `tool` cannot work here, if we can tell.

@@ -8,17 +8,14 @@
 //! Read pasta(1) (package passt), slirp4netns(1) and the kernel's networking/tuntap.rst.
 
 use std::fs::File;
-use std::io::{PipeReader, Read, pipe};
+use std::io::{self, PipeReader, Read, pipe};
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use stage::{Error, Result, Stage};
+use stage::{Child, Error, Result, Stage};
 
 /// The programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,71 +58,68 @@ impl Tool {
     }
 }
 
-/// A network namespace that a program connects to the world. Dropped, the program ends; it
-/// also ends when we are killed.
-pub struct Usermode(Child);
+/// A program that connects a network namespace to the world. Dropped, it ends; it also ends
+/// when we are killed.
+pub struct Usermode<'s> {
+    tool: Tool,
+    child: Child<'s>,
+    /// Its standard output. It stays open: to say more to nobody would end the program.
+    says: PipeReader,
+    complaints: PipeReader,
+}
 
-impl Usermode {
-    /// Connect the network namespace of process `pid`, in which nothing is configured yet.
-    pub fn connect(stage: &Stage, tool: Tool, pid: Pid) -> Result<Usermode> {
-        let (name, options) = (tool.name(), tool.options());
-        let path = format!("/proc/{pid}/ns/net");
-        let namespace = File::open(&path).map_err(|error| Error::io(&path, &error))?;
-        stage.note(&format!("{name} {options} <{path}"));
-        let failed = |error: std::io::Error| Error::io(name, &error);
-        let (complaints, complain) = pipe().map_err(failed)?;
+impl<'s> Usermode<'s> {
+    /// Get the process ready that will be the program. It is born where we are: in a new
+    /// PID namespace that waits for our next child (lesson 3) it would be that one.
+    pub fn prepare(stage: &'s Stage, tool: Tool) -> Result<Usermode<'s>> {
+        let failed = |error: io::Error| Error::io("pipe2", &error);
+        let ((says, say), (complaints, complain)) =
+            (pipe().map_err(failed)?, pipe().map_err(failed)?);
         // What nobody reads must not make it wait.
         for end in [fcntl(&complaints, NONBLOCK), fcntl(&complain, NONBLOCK)] {
             end.map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         }
-        let mut command = Command::new(name);
-        command.args(options.split_whitespace()).stdin(namespace);
-        command.stdout(Stdio::piped()).stderr(complain);
-        let child = end_with_us(&mut command).spawn().map_err(failed)?;
-        drop(command); // and with it our own end of its standard error
-        // From here on, whatever fails takes it with it.
-        let mut usermode = Usermode(child);
-        match usermode.says_ready().map_err(failed)? {
-            true => Ok(usermode),
-            false => Err(usermode.refusal(name, complaints)),
+        let child = stage.fork(move |cue| {
+            let path = format!("/proc/{}/ns/net", cue.listen()?);
+            let namespace = File::open(&path);
+            let namespace = namespace.map_err(|error| Error::io(&path, &error))?;
+            let (name, options) = (tool.name(), tool.options());
+            stage.note(&format!("{name} {options} <{path}"));
+            let mut program = Command::new(name);
+            program.args(options.split_whitespace());
+            program.stdin(namespace).stdout(say).stderr(complain);
+            // In a group of its own, a Ctrl-C is not for it.
+            Err(Error::io(name, &program.process_group(0).exec()))
+        })?;
+        Ok(Usermode { tool, child, says, complaints })
+    }
+
+    /// Connect the network namespace of process `pid`: it gets a link `eth0`, with an
+    /// address and a default route.
+    pub fn connect(&mut self, pid: Pid) -> Result<()> {
+        self.child.say(&pid.to_string())?;
+        let failed = |error: io::Error| Error::io(self.tool.name(), &error);
+        // Its first word is "ready"; none at all means that it has ended.
+        match self.says.read(&mut [0; 16]).map_err(failed)? {
+            0 => Err(self.refusal()),
+            _ => Ok(()),
         }
     }
 
-    /// Wait for its first word; none at all means that it has ended.
-    fn says_ready(&mut self) -> std::io::Result<bool> {
-        // It stays open: to say more to nobody would end it.
-        let Some(says) = &mut self.0.stdout else { return Ok(false) };
-        Ok(says.read(&mut [0; 16])? > 0)
-    }
-
-    fn refusal(&mut self, name: &str, mut complaints: PipeReader) -> Error {
-        self.0.wait().ok();
+    fn refusal(&mut self) -> Error {
+        if let Err(error) = self.child.wait() {
+            return error;
+        }
         let mut said = Vec::new();
-        // The end is an error, too: "nothing there yet".
-        complaints.read_to_end(&mut said).ok();
-        let said = String::from_utf8_lossy(&said).into_owned();
+        // The end is an error, too, while somebody could still write: what came is there.
+        self.complaints.read_to_end(&mut said).ok();
+        let said = String::from_utf8_lossy(&said);
         // Without a syslog, pasta complains of that as well.
         let why = said.lines().find(|line| !line.contains("syslog"));
         let why = why.unwrap_or("no reason given").trim();
-        Error::input(format!("{name} failed: {why}"))
+        Error::input(format!("{} failed: {why}", self.tool.name()))
             .hint("`--network none` does without, `--network host` uses the host's")
     }
 }
 
 const NONBLOCK: FcntlArg = FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
-
-/// In a group of its own, a Ctrl-C is not for it.
-#[allow(unsafe_code, reason = "code between fork and exec must not touch locks")]
-fn end_with_us(command: &mut Command) -> &mut Command {
-    let ends = || set_pdeathsig(Signal::SIGKILL).map_err(Errno::into);
-    // SAFETY: prctl(2) is a plain system call, it takes no lock and no memory.
-    unsafe { command.process_group(0).pre_exec(ends) }
-}
-
-impl Drop for Usermode {
-    fn drop(&mut self) {
-        // One that has ended by itself is not an error.
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
