@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stage::{Error, Result};
 
 use crate::container::Plan;
-use crate::network::Network;
+use crate::network::{self, Setup};
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
 
@@ -33,7 +33,7 @@ pub struct Request {
     /// Whether the root file system is read-only.
     pub read_only: bool,
     /// Its network.
-    pub network: Network,
+    pub network: network::Request,
     /// Whether standard input is a terminal that the container can use.
     pub terminal: bool,
 }
@@ -82,6 +82,7 @@ pub fn spec(
     request: &Request,
     image: Option<&Image>,
     plan: &Plan,
+    network: &Setup,
 ) -> Result<Spec> {
     let lower = match (&request.rootfs, image) {
         (Some(folder), _) => resolved(folder)?,
@@ -95,6 +96,7 @@ pub fn spec(
     if request.is_host() {
         mounts.extend(host_mounts(store));
     }
+    mounts.extend(network.mounts(plan));
     for volume in &request.volumes {
         mounts.push(read_volume(volume)?);
     }
@@ -108,15 +110,15 @@ pub fn spec(
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: linux(request),
-        annotations: request.network.annotations(),
+        linux: linux(network),
+        annotations: network.annotations(),
     })
 }
 
-fn linux(request: &Request) -> Linux {
+fn linux(network: &Setup) -> Linux {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
-    namespaces.extend(request.network.namespace());
+    namespaces.extend(network.namespace());
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
     Linux { namespaces, masked_paths: paths(&MASKED), readonly_paths: paths(&READ_ONLY) }
 }

@@ -33,7 +33,7 @@ pub struct Options {
 
 /// Run a command in a running container, and return its exit status.
 pub fn exec(store: &Store, options: &Options) -> Result<u8> {
-    let container::Running { mut spec, first } =
+    let container::Running { mut spec, first, .. } =
         container::running(store, &options.container)?;
     spec.process.args.clone_from(&options.command);
     describe::set_environment(&mut spec.process.env, &options.env)?;

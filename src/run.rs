@@ -7,26 +7,30 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use enter::Kind;
 use mount::protect;
 use mount::target::Root;
-use stage::{Child, Error, Program, Result, Stage};
+use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
+use crate::network;
 use crate::spec::Spec;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
-/// The child that is returned is the container's number 1; it ends when we end.
-pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
-    // Lesson 3, pid, comes first: it does not move us, only the child that we fork next.
-    pid::isolate(stage)?;
-    stage.fork(|cue| {
+/// The child that is returned is the container's number 1; it ends when we end. While it
+/// starts, `connect` lays the cable into its network, and says what it is to know of that.
+pub fn contain<'s>(
+    stage: &'s Stage,
+    spec: &Spec,
+    connect: impl FnOnce(Pid) -> Result<String>,
+) -> Result<Child<'s>> {
+    // Lesson 3, pid, comes first: it is the child that is moved, not we.
+    let mut first = pid::fork(stage, |cue| {
         // From here on we are the container's number 1, and leave the host bit by bit.
 
-        // Lesson 6, net: a network stack of our own, empty but for its loopback.
-        if spec.namespace("network").is_some() {
-            net::isolate(stage)?;
-            net::loopback()?;
-        }
+        // Lesson 6, net: a network stack of our own, or that of another container. A cable
+        // is laid to it meanwhile.
+        enter_network(stage, spec, cue)?;
 
         // Lesson 1, uts: a hostname of our own.
         uts::isolate(stage)?;
@@ -51,6 +55,11 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
         // Lesson 20, pivot: our root becomes "/", the host's is gone.
         pivot::enter(stage, &spec.root.path)?;
 
+        // Lesson 6 again: the cable is there, and we are told our address.
+        if spec.is_connected() {
+            network::configure(&cue.listen()?)?;
+        }
+
         // What takes rights away comes last: the steps before needed them. These paths are
         // looked up in the new root, where no link can lead to the host any more.
         let root = Root::open(Path::new("/"))?;
@@ -64,7 +73,27 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
 
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))
-    })
+    })?;
+    if spec.is_connected() {
+        first.evidence()?;
+        let word = connect(first.pid())?;
+        first.say(&word)?;
+    }
+    Ok(first)
+}
+
+/// Leave the host's network, if it is not to be shared.
+fn enter_network(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<()> {
+    let Some(network) = spec.namespace("network") else { return Ok(()) };
+    if let Some(path) = &network.path {
+        return enter::set(stage, &enter::open(stage, path)?, Kind::Net);
+    }
+    net::isolate(stage)?;
+    net::loopback()?;
+    if spec.is_connected() {
+        cue.show(Evidence::default())?;
+    }
+    Ok(())
 }
 
 /// Stack the layers, in memory if there is no other way.
