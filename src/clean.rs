@@ -9,6 +9,7 @@ use std::path::Path;
 use stage::Result;
 
 use crate::container;
+use crate::network;
 use crate::rootless;
 use crate::store::Store;
 
@@ -19,6 +20,7 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
     };
     let mut done: Vec<String> = lesson(2, ipc::objects::sweep()?).collect();
     done.extend(lesson(6, net::sweep()?));
+    done.extend(network::sweep()?);
     done.extend(lesson(18, overlay::sweep()?));
     if root.is_dir() {
         // What our containers have written may be their users'.

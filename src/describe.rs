@@ -8,7 +8,7 @@ use stage::{Error, Result};
 
 use crate::container::Plan;
 use crate::host::View;
-use crate::network::Network;
+use crate::network::{self, Setup};
 use crate::rootless::{self, Numbers};
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
@@ -35,7 +35,7 @@ pub struct Request {
     /// Whether the root file system is read-only.
     pub read_only: bool,
     /// Its network.
-    pub network: Network,
+    pub network: network::Request,
     /// Whether standard input is a terminal that the container can use.
     pub terminal: bool,
 }
@@ -78,32 +78,39 @@ pub fn find_image(store: &Store, request: &Request) -> Result<Option<Image>> {
     }
 }
 
+/// What a container stands on, besides a folder that the request names.
+#[derive(Debug)]
+pub struct Base<'i> {
+    /// An image of the store.
+    pub image: Option<&'i Image>,
+    /// The machine, where somebody who is not its root wants it as the image.
+    pub view: Option<View>,
+}
+
 /// The whole description.
-///
-/// The machine has a `view` where somebody who is not its root wants it as the image.
 pub fn spec(
     store: &Store,
     request: &Request,
-    image: Option<&Image>,
-    view: Option<&View>,
+    from: &Base,
     plan: &Plan,
+    network: &Setup,
 ) -> Result<Spec> {
-    request.network.check()?;
-    let lower = match (&request.rootfs, image) {
+    let lower = match (&request.rootfs, from.image) {
         (Some(folder), _) => resolved(folder)?,
         (None, Some(image)) => image.rootfs.clone(),
         (None, None) => "/".into(),
     };
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
-    let mut mounts = match view {
+    let mut mounts = match &from.view {
         Some(view) => view.mounts(plan)?,
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
-    mounts.extend(standard_mounts(request)?);
+    mounts.extend(standard_mounts(network)?);
     if request.is_host() {
         mounts.extend(host_mounts(store));
     }
+    mounts.extend(network.mounts(plan));
     for volume in &request.volumes {
         mounts.push(read_volume(volume)?);
     }
@@ -117,15 +124,15 @@ pub fn spec(
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: linux(request),
-        annotations: request.network.annotations(),
+        linux: linux(network),
+        annotations: network.annotations(),
     })
 }
 
-fn linux(request: &Request) -> Linux {
+fn linux(network: &Setup) -> Linux {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
-    namespaces.extend(request.network.namespace());
+    namespaces.extend(network.namespace());
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
     Linux { namespaces, masked_paths: paths(&MASKED), readonly_paths: paths(&READ_ONLY) }
 }
@@ -170,10 +177,10 @@ pub(crate) fn bind(source: &Path, destination: &Path, options: &str) -> Mount {
 const TTY: u32 = 5;
 
 /// What every container finds; sizes in KiB (`k`), as in tmpfs(5).
-fn standard_mounts(request: &Request) -> Result<[Mount; 6]> {
+fn standard_mounts(network: &Setup) -> Result<[Mount; 6]> {
     let (sys, fixed) = (Path::new("/sys"), "ro,nosuid,nodev,noexec");
-    // /sys shows a network: who wants a new one must own that.
-    let sysfs = match rootless::is_rootless() && request.network.namespace().is_none() {
+    // /sys shows a network: who mounts a new one must be root of that.
+    let sysfs = match rootless::is_rootless() && network.namespace().is_none() {
         true => bind(sys, sys, fixed),
         false => mount("/sys", "sysfs", fixed),
     };

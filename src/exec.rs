@@ -9,6 +9,7 @@ use stage::{Error, Pid, Result, Stage, proc};
 
 use crate::container::{self, First};
 use crate::describe;
+use crate::network;
 use crate::rootless;
 use crate::run::{enter_working_directory, program};
 use crate::spec::Spec;
@@ -34,7 +35,7 @@ pub struct Options {
 
 /// Run a command in a running container, and return its exit status.
 pub fn exec(store: &Store, options: &Options) -> Result<u8> {
-    let container::Running { mut spec, first } =
+    let container::Running { mut spec, first, .. } =
         container::running(store, &options.container)?;
     spec.process.args.clone_from(&options.command);
     describe::set_environment(&mut spec.process.env, &options.env)?;
@@ -71,6 +72,7 @@ fn join(
     // Its user namespace comes first: it grants the rest, and what else is to be done here.
     rootless::follow(stage, pid)?;
     container::sweep(store)?;
+    network::sweep()?;
     let mut kinds = vec![Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     kinds.extend(spec.namespace("network").map(|_| Kind::Net));
     enter::join_at_once(stage, pid, &kinds)

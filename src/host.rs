@@ -90,12 +90,13 @@ impl View {
         std::iter::once(Ok(skeleton)).chain(layers).chain(as_is).collect()
     }
 
-    /// Make the folder `skeleton`.
+    /// Make the folder `skeleton`, and say what will be missing.
     pub fn build(&self, skeleton: &Path) -> Result<()> {
         let make = |path: &Path, mode| {
             let made = DirBuilder::new().mode(mode).create(path);
             made.map_err(|error| Error::io(path.display(), &error))
         };
+        self.warn();
         make(skeleton, 0o755)?;
         let place = |path: &Path| skeleton.join(path.strip_prefix("/").unwrap_or(path));
         for path in self.layers.iter().chain(&self.closed) {
@@ -110,7 +111,7 @@ impl View {
     }
 
     /// Say what is not as root would see it.
-    pub fn warn(&self) {
+    fn warn(&self) {
         stage::warn(
             "without root, the host's files belong to nobody in here: most can be read only",
         );

@@ -11,8 +11,8 @@ use overlay::release;
 use stage::{Evidence, Pid, Result, Stage, proc};
 use user::{Line, Maps};
 
-use crate::store;
-use crate::sys;
+use crate::store::{self, Store};
+use crate::{container, sys};
 
 /// Whether the machine is somebody else's: we are not root, or root of a user namespace.
 pub fn is_rootless() -> bool {
@@ -56,6 +56,16 @@ fn maps(stage: &Stage) -> Maps {
             Maps::own()
         }
     }
+}
+
+/// The same for who wants the network of the container `name`: it is root there only in the
+/// user namespace that the network belongs to.
+pub fn enter_with(root: &Path, name: &str, explain: bool) -> Result<()> {
+    if !is_rootless() {
+        return Ok(());
+    }
+    let other = container::running(&Store::open(root)?, name)?;
+    follow(&Stage::of_engine(explain)?, Pid::from_raw(other.first.pid))
 }
 
 /// Be root where process `pid` is, if its user namespace is not the one that we are in.

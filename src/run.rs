@@ -7,39 +7,30 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use enter::Kind;
 use mount::protect;
 use mount::target::Root;
-use net::usermode::Usermode;
-use stage::{Child, Error, Evidence, Program, Result, Stage};
+use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
 use crate::network;
 use crate::spec::Spec;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
-/// The child that is returned is the container's number 1; it ends when we end. So does what
-/// connects it to a network.
+/// The child that is returned is the container's number 1; it ends when we end. While it
+/// starts, `connect` lays the cable into its network, and says what it is to know of that.
 pub fn contain<'s>(
     stage: &'s Stage,
     spec: &Spec,
-) -> Result<(Child<'s>, Option<Usermode<'s>>)> {
-    // Lesson 6, net, for who may lay no cable: a process of the host's, so that it must be
-    // there before lesson 3.
-    let mut connection = network::prepare(stage, spec)?;
-
-    // Lesson 3, pid, comes first: it does not move us, only the child that we fork next.
-    pid::isolate(stage)?;
-    let own_network = spec.namespace("network").is_some();
-    let mut first = stage.fork(|cue| {
+    connect: impl FnOnce(Pid) -> Result<String>,
+) -> Result<Child<'s>> {
+    // Lesson 3, pid, comes first: it is the child that is moved, not we.
+    let mut first = pid::fork(stage, |cue| {
         // From here on we are the container's number 1, and leave the host bit by bit.
 
-        // Lesson 6, net: a network stack of our own, empty but for its loopback.
-        if own_network {
-            net::isolate(stage)?;
-            net::loopback()?;
-            // Whoever connects it does so from the host's side: we wait here.
-            cue.report(Evidence::default())?;
-        }
+        // Lesson 6, net: a network stack of our own, or that of another container. A cable
+        // is laid to it meanwhile.
+        enter_network(stage, spec, cue)?;
 
         // Lesson 1, uts: a hostname of our own.
         uts::isolate(stage)?;
@@ -64,6 +55,11 @@ pub fn contain<'s>(
         // Lesson 20, pivot: our root becomes "/", the host's is gone.
         pivot::enter(stage, &spec.root.path)?;
 
+        // Lesson 6 again: the cable is there, and we are told our address.
+        if spec.is_connected() {
+            take_address(&cue.listen()?)?;
+        }
+
         // What takes rights away comes last: the steps before needed them. These paths are
         // looked up in the new root, where no link can lead to the host any more.
         let root = Root::open(Path::new("/"))?;
@@ -80,22 +76,40 @@ pub fn contain<'s>(
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))
     })?;
-
-    if own_network {
-        // Lesson 6 again, from the host's side.
+    if spec.is_connected() {
         first.evidence()?;
-        connection.as_mut().map_or(Ok(()), |it| it.connect(first.pid()))?;
-        first.proceed()?;
+        let word = connect(first.pid())?;
+        first.say(&word)?;
     }
-    Ok((first, connection))
+    Ok(first)
+}
+
+/// Leave the host's network, if it is not to be shared.
+fn enter_network(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<()> {
+    let Some(network) = spec.namespace("network") else { return Ok(()) };
+    if let Some(path) = &network.path {
+        return enter::set(stage, &enter::open(stage, path)?, Kind::Net);
+    }
+    net::isolate(stage)?;
+    net::loopback()?;
+    if spec.is_connected() {
+        cue.show(Evidence::default())?;
+    }
+    Ok(())
+}
+
+/// Take the address that is written in `word`. None is there if whoever connects us has
+/// given us one already.
+fn take_address(word: &str) -> Result<()> {
+    if word.is_empty() { Ok(()) } else { network::configure(word) }
 }
 
 /// Stack the layers, in memory if there is no other way.
 fn stack(stage: &Stage, spec: &Spec) -> Result<()> {
     let mut in_memory = None;
     for (place, layers) in spec.stacks()? {
-        // Below its root, a root file system of several overlays is the engine's own: no
-        // link of an image can lead elsewhere.
+        // Where there are several, the one on "/" is the engine's own, and no link of an
+        // image leads elsewhere.
         let merged = spec.root.path.join(place.strip_prefix("/").unwrap_or(&place));
         let room = layers.upper.parent().unwrap_or(Path::new("/"));
         if overlay::stack_anywhere(stage, &layers, &merged, room)? {

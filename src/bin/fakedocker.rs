@@ -3,6 +3,7 @@
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
 use std::io::{IsTerminal, stdin};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
-use fakedocker::network::Network;
+use fakedocker::network::{self, Network};
 use fakedocker::store::Store;
 use fakedocker::{container, exec, import, rootless, sys};
 use stage::{Error, Result};
@@ -70,10 +71,19 @@ struct Run {
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
-    /// The container's network: `host`, `none`, or without root `pasta` or `slirp4netns`
-    /// [default: host; without root what there is of pasta, slirp4netns, none]
+    /// The container's network: bridge, host, none or container:NAME [default: bridge];
+    /// without root pasta, slirp4netns, host, none [default: the first that is there]
     #[arg(long, value_name = "NETWORK")]
     network: Option<Network>,
+    /// Make a port of the container's a port of the host's
+    #[arg(short, long, value_name = "[IP:]HOST:CONTAINER[/udp]")]
+    publish: Vec<String>,
+    /// A line for the container's /etc/hosts
+    #[arg(long, value_name = "NAME:IP")]
+    add_host: Vec<String>,
+    /// A name server for the container's /etc/resolv.conf
+    #[arg(long, value_name = "IP")]
+    dns: Vec<IpAddr>,
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -142,6 +152,7 @@ fn play(cli: &Cli) -> Result<u8> {
         rootless::enter(explain)?;
         let store = Store::open(&root)?;
         container::sweep(&store)?;
+        network::sweep()?;
         Ok(store)
     };
     match &cli.command {
@@ -151,6 +162,9 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Run(args) => {
             sys::close_inherited()?;
             rootless::check()?;
+            if let Some(Network::Container(name)) = &args.network {
+                rootless::enter_with(&root, name, args.explain)?;
+            }
             foreground::run(&store(args.explain)?, &args.options())
         }
         Command::Exec(args) => {
@@ -196,12 +210,23 @@ impl Run {
             env: self.env.clone(),
             cwd: self.workdir.clone(),
             volumes: self.volume.clone(),
-            network: self.network.clone().unwrap_or_else(Network::usual),
+            network: self.network(),
             read_only: self.read_only,
             terminal: self.interactive && stdin().is_terminal(),
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
         Options { request, remove, interactive, explain }
+    }
+}
+
+impl Run {
+    fn network(&self) -> network::Request {
+        network::Request {
+            network: self.network.clone(),
+            publish: self.publish.clone(),
+            add_host: self.add_host.clone(),
+            dns: self.dns.clone(),
+        }
     }
 }
 

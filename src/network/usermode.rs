@@ -39,7 +39,7 @@ pub fn check(tool: Tool) -> Result<()> {
     if !rootless::is_rootless() {
         let name = tool.name();
         return wrong(format!(
-            "--network {name} is for who is not root: root needs none"
+            "--network {name} is for who is not root: take the bridge"
         ));
     }
     problem(tool).map_or(Ok(()), wrong)

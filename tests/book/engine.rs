@@ -10,16 +10,20 @@
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
+//! | `bridge.rs` | do containers reach each other, and nobody in another's name? |
+//! | `networks.rs` | what does each `--network` give, and whose files are in /etc? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
+mod bridge;
 mod flags;
 mod host;
 mod images;
 mod joining;
 mod killing;
+mod networks;
 mod outside;
 mod statuses;
 mod terminal;

@@ -95,16 +95,25 @@ pub struct Child<'s> {
 impl Stage {
     /// Start a child that plays `part`, and that ends when we end. What `part` returns is
     /// the child's exit status; a failure travels to us.
-    #[allow(unsafe_code, reason = "fork(2): see below")]
     pub fn fork(&self, part: impl FnOnce(&mut Cue) -> Result<u8>) -> Result<Child<'_>> {
-        self.before("fork()")?;
+        self.fork_by("fork()", fork_plainly, part)
+    }
+
+    /// The same with another `call` than fork(2), which `how` makes: for a child that is born
+    /// elsewhere.
+    pub fn fork_by(
+        &self,
+        call: &str,
+        how: impl FnOnce() -> nix::Result<ForkResult>,
+        part: impl FnOnce(&mut Cue) -> Result<u8>,
+    ) -> Result<Child<'_>> {
+        self.before(call)?;
         self.signals.hold()?;
         let pipe =
             || pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::call("pipe2", errno));
         let ((report, tell), (listen, go)) = (pipe()?, pipe()?);
         let terminal = Terminal::remember();
-        // SAFETY: we have one thread, so the child may do all that we may.
-        let forked = unsafe { fork() }.map_err(|errno| Error::call("fork()", errno))?;
+        let forked = how().map_err(|errno| Error::call(call, errno))?;
         let ForkResult::Parent { child: pid } = forked else {
             drop((report, go));
             self.play(Cue { report: tell.into(), go: listen.into() }, part)
@@ -115,7 +124,7 @@ impl Stage {
             Child { stage: self, pid, report, arrived, go, terminal, warned, status };
         fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
-        self.after("fork()", &Ok(pid))?;
+        self.after(call, &Ok(pid))?;
         child.proceed()?;
         Ok(child)
     }
@@ -140,6 +149,12 @@ impl Stage {
         cue.listen()?;
         self.signals.release()
     }
+}
+
+#[allow(unsafe_code, reason = "nix marks fork(2) as unsafe")]
+fn fork_plainly() -> nix::Result<ForkResult> {
+    // SAFETY: we have one thread, so the child may do all that we may.
+    unsafe { fork() }
 }
 
 impl Child<'_> {

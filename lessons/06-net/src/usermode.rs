@@ -69,40 +69,32 @@ pub struct Usermode<'s> {
 }
 
 impl<'s> Usermode<'s> {
-    /// Get the process ready that will be the program. It is born where we are: in a new
-    /// PID namespace that waits for our next child (lesson 3) it would be that one.
-    pub fn prepare(stage: &'s Stage, tool: Tool) -> Result<Usermode<'s>> {
-        let failed = |error: io::Error| Error::io("pipe2", &error);
-        let ((says, say), (complaints, complain)) =
-            (pipe().map_err(failed)?, pipe().map_err(failed)?);
+    /// Connect the network namespace of process `pid`: it gets a link `eth0`, with an
+    /// address and a default route.
+    pub fn connect(stage: &'s Stage, tool: Tool, pid: Pid) -> Result<Usermode<'s>> {
+        let (name, options) = (tool.name(), tool.options());
+        let failed = |error: io::Error| Error::io(name, &error);
+        let path = format!("/proc/{pid}/ns/net");
+        let namespace = File::open(&path).map_err(|error| Error::io(&path, &error))?;
+        let (says, say) = pipe().map_err(failed)?;
+        let (complaints, complain) = pipe().map_err(failed)?;
         // What nobody reads must not make it wait.
         for end in [fcntl(&complaints, NONBLOCK), fcntl(&complain, NONBLOCK)] {
             end.map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         }
-        let child = stage.fork(move |cue| {
-            let path = format!("/proc/{}/ns/net", cue.listen()?);
-            let namespace = File::open(&path);
-            let namespace = namespace.map_err(|error| Error::io(&path, &error))?;
-            let (name, options) = (tool.name(), tool.options());
-            stage.note(&format!("{name} {options} <{path}"));
+        stage.note(&format!("{name} {options} <{path}"));
+        let child = stage.fork(move |_| {
             let mut program = Command::new(name);
             program.args(options.split_whitespace());
             program.stdin(namespace).stdout(say).stderr(complain);
             // In a group of its own, a Ctrl-C is not for it.
             Err(Error::io(name, &program.process_group(0).exec()))
         })?;
-        Ok(Usermode { tool, child, says, complaints })
-    }
-
-    /// Connect the network namespace of process `pid`: it gets a link `eth0`, with an
-    /// address and a default route.
-    pub fn connect(&mut self, pid: Pid) -> Result<()> {
-        self.child.say(&pid.to_string())?;
-        let failed = |error: io::Error| Error::io(self.tool.name(), &error);
+        let mut usermode = Usermode { tool, child, says, complaints };
         // Its first word is "ready"; none at all means that it has ended.
-        match self.says.read(&mut [0; 16]).map_err(failed)? {
-            0 => Err(self.refusal()),
-            _ => Ok(()),
+        match usermode.says.read(&mut [0; 16]).map_err(failed)? {
+            0 => Err(usermode.refusal()),
+            _ => Ok(usermode),
         }
     }
 
