@@ -12,6 +12,8 @@
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `bridge.rs` | do containers reach each other, and nobody in another's name? |
 //! | `networks.rs` | what does each `--network` give, and whose files are in /etc? |
+//! | `rootless.rs` | does all of it work for somebody who is not root? |
+//! | `usermode.rs` | and how does that somebody reach the world? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
 //! | `killing.rs` | what is left when somebody is killed? |
@@ -25,6 +27,8 @@ mod joining;
 mod killing;
 mod networks;
 mod outside;
+mod rootless;
 mod statuses;
 mod terminal;
+mod usermode;
 mod volumes;
