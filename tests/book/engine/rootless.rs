@@ -294,9 +294,9 @@ fn a_guest_ends_with_the_container() {
     undisturbed(|| {
         let student = Student::new();
         let child = endless(&student, &["--rm", "--network", "none"]);
-        let guest = student.engine(&["exec", "-e", processes::MARK, "box", "cat", "-"]);
-        let guest = guest.start();
-        await_one("cat", |process| process.name == "cat");
+        let guest = ["exec", "-e", processes::MARK, "box", "sleep", "infinity"];
+        let guest = student.engine(&guest).start();
+        await_one("a guest that sleeps", |process| process.name == "sleep");
         signal(&child, Signal::SIGTERM);
         Ending::from(child.wait_with_output().expect("it ends")).assert_status(137);
         Ending::from(guest.wait_with_output().expect("it ends")).assert_status(137);
