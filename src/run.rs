@@ -10,9 +10,9 @@ use std::path::Path;
 use enter::Kind;
 use mount::protect;
 use mount::target::Root;
+use net::bridge;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
-use crate::network;
 use crate::spec::Spec;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
@@ -57,7 +57,7 @@ pub fn contain<'s>(
 
         // Lesson 6 again: the cable is there, and we are told our address.
         if spec.is_connected() {
-            network::configure(&cue.listen()?)?;
+            bridge::configure(&cue.listen()?)?;
         }
 
         // What takes rights away comes last: the steps before needed them. These paths are
@@ -76,7 +76,7 @@ pub fn contain<'s>(
     })?;
     if spec.is_connected() {
         first.evidence()?;
-        let word = connect(first.pid())?;
+        let word = connect(first.pid()).map_err(|error| first.blame(error))?;
         first.say(&word)?;
     }
     Ok(first)
