@@ -10,9 +10,9 @@ use std::path::Path;
 use enter::Kind;
 use mount::protect;
 use mount::target::Root;
+use net::bridge;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
-use crate::network;
 use crate::spec::Spec;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
@@ -78,7 +78,7 @@ pub fn contain<'s>(
     })?;
     if spec.is_connected() {
         first.evidence()?;
-        let word = connect(first.pid())?;
+        let word = connect(first.pid()).map_err(|error| first.blame(error))?;
         first.say(&word)?;
     }
     Ok(first)
@@ -101,7 +101,7 @@ fn enter_network(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<()> {
 /// Take the address that is written in `word`. None is there if whoever connects us has
 /// given us one already.
 fn take_address(word: &str) -> Result<()> {
-    if word.is_empty() { Ok(()) } else { network::configure(word) }
+    if word.is_empty() { Ok(()) } else { bridge::configure(word).map(drop) }
 }
 
 /// Stack the layers, in memory if there is no other way.
