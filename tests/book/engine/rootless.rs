@@ -4,8 +4,9 @@
 //! numbers of users set aside and without.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -79,7 +80,7 @@ fn a_folder_with_mounts_below_it_can_be_read() {
         let folder = Folder::new("top");
         let script = "mount --bind $0 /srv; mkdir -p /srv/below; \
             mount -t tmpfs -o mode=755 tmpfs /srv/below; echo deep > /srv/below/file; \"$@\"";
-        let mut outer = std::process::Command::new("unshare");
+        let mut outer = Command::new("unshare");
         outer.args(["--mount", "sh", "-ec", script]).arg(folder.path());
         let look = "cat /srv/below/file; touch /srv/new 2> /dev/null || echo refused";
         let fakedocker = student.program("fakedocker");
@@ -141,14 +142,14 @@ fn an_image_with_closed_folders_goes_without_the_engine() {
         let script = "mkdir -p root/fixed/in; echo text > root/fixed/in/file
             chown -R 33:33 root; chmod 4755 root/fixed/in/file; chmod 555 root/fixed/in
             chmod 0 root/fixed; tar -cf closed.tar -C root .";
-        let mut tar = std::process::Command::new("sh");
+        let mut tar = Command::new("sh");
         let tar = tar.args(["-ec", script]).current_dir(folder.path()).status();
         assert!(tar.expect("sh is there").success());
         import(&student, Path::new(&folder.at("closed.tar")), "it").assert_status(0);
         let images = format!("{}/images", student.store());
         let image = fs::read_dir(&images).expect("it is there").flatten().next();
         let file = image.expect("one image").path().join("rootfs/fixed/in/file");
-        let mode = std::os::unix::fs::MetadataExt::mode(&file.metadata().expect("there"));
+        let mode = file.metadata().expect("it is there").mode();
         assert_eq!(mode & 0o7777, 0o755, "what was another's is not to be setuid root");
         student.play(&["rm", "-rf", &student.store()]).end().assert_status(0);
         assert!(!Path::new(&student.store()).exists());
@@ -269,6 +270,28 @@ fn an_old_kernel_is_refused_by_name_before_anything_is_touched() {
         assert!(error.starts_with("error: Linux 2.6 cannot mount an overlay"), "{error}");
         assert!(error.ends_with("it takes 5.11 or newer, or sudo"), "{error}");
         assert!(!Path::new(&student.at(".local")).exists());
+    });
+}
+
+/// As where the machine is a container of Docker's, or a layer is half of the machine.
+#[test]
+fn what_must_stay_covered_is_told() {
+    undisturbed(|| {
+        let student = Student::new();
+        let fakedocker = student.program("fakedocker");
+        let in_docker = || {
+            let mut outer = Command::new("unshare");
+            outer.args(["--mount", "sh", "-ec"]);
+            outer.args(["mount -t tmpfs tmpfs /proc/irq; exec \"$@\"", "sh"]);
+            outer
+        };
+        let run = [&*fakedocker, "run", "--rm", "--network", "none", "host", "true"];
+        let run = student.play_in(in_docker(), &run).end();
+        let told = "hint: a user namespace gets a /proc only ";
+        assert!(run.assert_status(125).err.contains(told), "{run:?}");
+        let run = student.run(&["--network", "none", "--rootfs", "/", "true"]).end();
+        let error = run.assert_status(125).assert_one_error();
+        assert!(error.contains("EINVAL") && run.err.contains("below a layer"), "{run:?}");
     });
 }
 
