@@ -115,19 +115,19 @@ impl View {
         stage::warn(
             "without root, the host's files belong to nobody in here: most can be read only",
         );
-        let list = |paths: &[PathBuf]| {
+        let folders = self.as_is.iter().filter(|path| path.is_dir());
+        let what = [
+            ("empty, as you may not read them", self.closed.iter().collect()),
+            ("read-only, as others are mounted below", folders.collect::<Vec<_>>()),
+        ];
+        let told = what.iter().filter(|(_, paths)| !paths.is_empty());
+        let told = told.map(|(what, paths)| {
             let paths = paths.iter().map(|path| path.display().to_string());
-            paths.collect::<Vec<_>>().join(", ")
-        };
-        let folders: Vec<PathBuf> =
-            self.as_is.iter().filter(|path| path.is_dir()).cloned().collect();
-        let empty = format!("empty, as you may not read them: {}", list(&self.closed));
-        let fixed = format!("read-only, as others are mounted below: {}", list(&folders));
-        match (self.closed.is_empty(), folders.is_empty()) {
-            (true, true) => {}
-            (false, true) => stage::warn(empty),
-            (true, false) => stage::warn(fixed),
-            (false, false) => stage::warn(format!("{empty}; {fixed}")),
+            format!("{what}: {}", paths.collect::<Vec<_>>().join(", "))
+        });
+        let told = told.collect::<Vec<_>>().join("; ");
+        if !told.is_empty() {
+            stage::warn(told);
         }
     }
 }
