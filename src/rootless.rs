@@ -42,22 +42,6 @@ pub fn enter(explain: bool) -> Result<()> {
     founder.finish().map(drop)
 }
 
-/// As many numbers as can be had: the subordinate ones, else our own alone.
-fn maps(stage: &Stage) -> Maps {
-    let tools = ["newuidmap", "newgidmap"];
-    match tools.into_iter().all(sys::is_installed).then(Maps::range) {
-        Some(Ok(maps)) => maps,
-        Some(Err(error)) => {
-            stage.note(&format!("a single user and group: {error}"));
-            Maps::own()
-        }
-        None => {
-            stage.note("a single user and group: there is no newuidmap (package uidmap)");
-            Maps::own()
-        }
-    }
-}
-
 /// The same for who wants the network of the container `name`: it is root there only in the
 /// user namespace that the network belongs to.
 pub fn enter_with(root: &Path, name: &str, explain: bool) -> Result<()> {
@@ -79,6 +63,22 @@ pub fn follow(stage: &Stage, pid: Pid) -> Result<()> {
 fn be_root_of(stage: &Stage, pid: Pid) -> Result<()> {
     enter::join(stage, pid, &[Kind::User])?;
     user::become_root(stage)
+}
+
+/// As many numbers as can be had: the subordinate ones, else our own alone.
+fn maps(stage: &Stage) -> Maps {
+    let tools = ["newuidmap", "newgidmap"];
+    match tools.into_iter().all(sys::is_installed).then(Maps::range) {
+        Some(Ok(maps)) => maps,
+        Some(Err(error)) => {
+            stage.note(&format!("a single user and group: {error}"));
+            Maps::own()
+        }
+        None => {
+            stage.note("a single user and group: there is no newuidmap (package uidmap)");
+            Maps::own()
+        }
+    }
 }
 
 /// Which numbers of users and groups there are here: others cannot own a file.

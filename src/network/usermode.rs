@@ -55,14 +55,14 @@ pub fn no_bridge() -> Error {
 fn problem(tool: Tool) -> Option<String> {
     let name = tool.name();
     let tunnel = "/dev/net/tun";
+    if let Err(error) = File::options().read(true).write(true).open(tunnel) {
+        return Some(Error::io(format!("{name} needs {tunnel}"), &error).to_string());
+    }
     if !sys::is_installed(name) {
         return Some(match tool {
             Tool::Pasta => "there is no pasta: install the package passt".into(),
             Tool::Slirp4netns => format!("there is no {name}: install its package"),
         });
-    }
-    if let Err(error) = File::options().read(true).write(true).open(tunnel) {
-        return Some(Error::io(format!("{name} needs {tunnel}"), &error).to_string());
     }
     // It shows the container the link by which the host reaches the world.
     let offline = tool == Tool::Pasta && !has_way_out();
