@@ -10,6 +10,7 @@ use crate::container::Plan;
 use crate::network::Network;
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
+use crate::users;
 
 /// What somebody wants to run.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Request {
     pub env: Vec<String>,
     /// The working directory.
     pub cwd: Option<PathBuf>,
+    /// `USER[:GROUP]`, names or numbers; else root.
+    pub user: Option<String>,
     /// `HOST:CONTAINER[:ro]`
     pub volumes: Vec<String>,
     /// Whether the root file system is read-only.
@@ -88,6 +91,7 @@ pub fn spec(
         (None, Some(image)) => image.rootfs.clone(),
         (None, None) => "/".into(),
     };
+    let user = users::in_image(std::slice::from_ref(&lower), request.user.as_deref())?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
     let mut mounts = vec![overlay(&lower, plan)?];
@@ -102,8 +106,9 @@ pub fn spec(
         oci_version: "1.2.0".into(),
         process: Process {
             args: command(request, &lower),
-            env: environment(request, &hostname)?,
+            env: environment(request, &hostname, &user.home)?,
             cwd: request.cwd.clone().unwrap_or("/".into()),
+            user: user.into(),
         },
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
@@ -221,9 +226,9 @@ fn read_volume(text: &str) -> Result<Mount> {
 }
 
 /// Docker's environment: PATH, HOSTNAME, HOME, with a terminal TERM, then the user's.
-fn environment(request: &Request, hostname: &str) -> Result<Vec<String>> {
-    let mut env =
-        vec![PATH.to_string(), format!("HOSTNAME={hostname}"), "HOME=/root".into()];
+fn environment(request: &Request, hostname: &str, home: &str) -> Result<Vec<String>> {
+    let hostname = format!("HOSTNAME={hostname}");
+    let mut env = vec![PATH.to_string(), hostname, format!("HOME={home}")];
     if request.terminal {
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         env.push(format!("TERM={term}"));

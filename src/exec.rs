@@ -9,10 +9,10 @@ use stage::{Error, Pid, Result, Stage, proc};
 
 use crate::container::{self, First};
 use crate::describe;
-use crate::run::{enter_working_directory, program};
+use crate::run::{become_user, enter_working_directory, program};
 use crate::spec::Spec;
 use crate::store::Store;
-use crate::sys;
+use crate::{sys, users};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct Options {
     pub env: Vec<String>,
     /// The working directory, else the container's.
     pub cwd: Option<PathBuf>,
+    /// `USER[:GROUP]`, names or numbers; else the container's.
+    pub user: Option<String>,
     /// Let the command read our standard input.
     pub interactive: bool,
     /// Print what each lesson does.
@@ -35,6 +37,11 @@ pub struct Options {
 pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     let container::Running { mut spec, first } =
         container::running(store, &options.container)?;
+    if let Some(user) = &options.user {
+        let pid = running_pid(&first, &options.container)?;
+        let changed = users::change(&mut spec.process, pid, user);
+        changed.map_err(|error| error.status(126))?;
+    }
     spec.process.args.clone_from(&options.command);
     describe::set_environment(&mut spec.process.env, &options.env)?;
     if let Some(cwd) = &options.cwd {
@@ -45,9 +52,11 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
+    sys::give_pipes_to(spec.process.user.uid);
     join(&stage, &spec, &first, &options.container)?;
     let mut guest = stage.fork(|cue| {
         enter_working_directory(&spec.process.cwd)?;
+        become_user(&stage, &spec)?;
         cue.exec(&stage, &program(&spec))
     })?;
     guest.wait()
@@ -56,12 +65,18 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
 /// Lesson 8: enter all that the container has of its own. Of the PID namespace, that is for
 /// our next child.
 fn join(stage: &Stage, spec: &Spec, first: &First, which: &str) -> Result<()> {
-    let pid = Pid::from_raw(first.pid);
-    // It may have ended meanwhile, and its number may be somebody else's.
-    if proc::namespace_of(pid, "pid").ok().as_ref() != Some(&first.namespace) {
-        return Err(Error::input(format!("container {which:?} has just ended")).status(1));
-    }
+    let pid = running_pid(first, which)?;
     let mut kinds = vec![Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     kinds.extend(spec.namespace("network").map(|_| Kind::Net));
     enter::join_at_once(stage, pid, &kinds)
+}
+
+/// The container's first process. It may have ended meanwhile, and its number may be
+/// somebody else's.
+fn running_pid(first: &First, which: &str) -> Result<Pid> {
+    let pid = Pid::from_raw(first.pid);
+    if proc::namespace_of(pid, "pid").ok().as_ref() == Some(&first.namespace) {
+        return Ok(pid);
+    }
+    Err(Error::input(format!("container {which:?} has just ended")).status(1))
 }

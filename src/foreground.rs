@@ -39,6 +39,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
+    sys::give_pipes_to(spec.process.user.uid);
     let status =
         contain(&stage, &spec).and_then(|first| see_to_its_end(&container, first));
     match status.is_ok() && !throw_away {

@@ -11,7 +11,7 @@ use mount::protect;
 use mount::target::Root;
 use stage::{Child, Error, Program, Result, Stage};
 
-use crate::spec::Spec;
+use crate::spec::{Spec, User};
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
@@ -62,6 +62,9 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
         drop(root);
 
+        // Lesson 5, user: whoever the command is to run as.
+        become_user(stage, spec)?;
+
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))
     })
@@ -88,6 +91,12 @@ pub(crate) fn enter_working_directory(cwd: &Path) -> Result<()> {
         Error::io(format!("the working directory {cwd:?}"), &error)
             .hint("-w takes a folder of the container")
     })
+}
+
+/// Be who the container's process is to be, for good.
+pub(crate) fn become_user(stage: &Stage, spec: &Spec) -> Result<()> {
+    let User { uid, gid, additional_gids } = &spec.process.user;
+    user::become_user(stage, *uid, *gid, additional_gids)
 }
 
 /// The program that the container is for, or that is to join it.

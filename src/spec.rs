@@ -45,6 +45,22 @@ pub struct Process {
     pub env: Vec<String>,
     /// Its working directory, absolute.
     pub cwd: PathBuf,
+    /// Who it is, by the container's numbers.
+    #[serde(default)]
+    pub user: User,
+}
+
+/// A user and its groups: root and no others, unless said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The groups besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_gids: Vec<u32>,
 }
 
 /// The root file system.

@@ -66,6 +66,9 @@ struct Run {
     /// The working directory in the container
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    /// Whom to run as: names of the image's /etc/passwd and /etc/group, or numbers [default: root]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
@@ -101,6 +104,9 @@ struct Exec {
     /// The working directory in the container [default: the container's]
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    /// Whom to run as, by the container's names or by numbers [default: the container's user]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Print what lesson 8 does, on standard error
     #[arg(long)]
     explain: bool,
@@ -184,6 +190,7 @@ impl Run {
             hostname: self.hostname.clone(),
             env: self.env.clone(),
             cwd: self.workdir.clone(),
+            user: self.user.clone(),
             volumes: self.volume.clone(),
             network: self.network.clone(),
             read_only: self.read_only,
@@ -201,6 +208,7 @@ impl Exec {
             command: self.command.clone(),
             env: self.env.clone(),
             cwd: self.workdir.clone(),
+            user: self.user.clone(),
             interactive: self.interactive,
             explain: self.explain,
         }

@@ -67,10 +67,21 @@ impl Cue {
             .map_err(|errno| Error::call("rt_sigaction(SIGPIPE)", errno))?;
         // Blocked signals stay blocked across execve(2), too.
         stage.signals.release()?;
+        self.find_parent()?;
         let Err(error) = program.exec(stage);
         // No other program takes over: children of our own are ended, and waited for.
         stage.signals.hold()?;
         Err(error)
+    }
+
+    /// To become another user clears the wish to die with our parent. It was renewed, but our
+    /// parent may have died before that: then nobody has the other end of our pipe.
+    fn find_parent(&self) -> Result<()> {
+        let mut go = [PollFd::new(self.go.as_fd(), PollFlags::POLLHUP)];
+        let polled = poll(&mut go, PollTimeout::ZERO);
+        polled.map_err(|errno| Error::call("poll", errno))?;
+        let gone = go[0].revents().is_some_and(|it| it.contains(PollFlags::POLLHUP));
+        if gone { Err(Error::call("read", Errno::EPIPE)) } else { Ok(()) }
     }
 
     fn tell(&mut self, message: &Message) -> Result<()> {
