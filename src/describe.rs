@@ -10,6 +10,7 @@ use crate::container::Plan;
 use crate::network::Network;
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
+use crate::userns::Users;
 use crate::users;
 
 /// What somebody wants to run.
@@ -31,6 +32,8 @@ pub struct Request {
     pub cwd: Option<PathBuf>,
     /// `USER[:GROUP]`, names or numbers; else root.
     pub user: Option<String>,
+    /// Who its users are outside.
+    pub users: Users,
     /// `HOST:CONTAINER[:ro]`
     pub volumes: Vec<String>,
     /// Whether the root file system is read-only.
@@ -95,7 +98,7 @@ pub fn spec(
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
     let mut mounts = vec![overlay(&lower, plan)?];
-    mounts.extend(standard_mounts());
+    mounts.extend(standard_mounts(request));
     if request.is_host() {
         mounts.extend(host_mounts(store));
     }
@@ -122,8 +125,15 @@ fn linux(request: &Request) -> Linux {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
     namespaces.extend(request.network.namespace());
+    namespaces.extend(request.users.namespace());
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
-    Linux { namespaces, masked_paths: paths(&MASKED), readonly_paths: paths(&READ_ONLY) }
+    Linux {
+        namespaces,
+        uid_mappings: request.users.mappings(),
+        gid_mappings: request.users.mappings(),
+        masked_paths: paths(&MASKED),
+        readonly_paths: paths(&READ_ONLY),
+    }
 }
 
 fn overlay(lower: &Path, plan: &Plan) -> Result<Mount> {
@@ -156,18 +166,31 @@ fn mount(destination: &str, kind: &str, options: &str) -> Mount {
 }
 
 /// What every container finds; sizes in KiB (`k`), as in tmpfs(5).
-fn standard_mounts() -> [Mount; 6] {
-    [
-        mount("/proc", "proc", "nosuid,nodev,noexec"),
-        mount("/sys", "sysfs", "ro,nosuid,nodev,noexec"),
+fn standard_mounts(request: &Request) -> Vec<Mount> {
+    // Group 5 is tty, who may write to each other's terminals: a small map has none.
+    let tty = if request.users.has_group(5) { ",gid=5" } else { "" };
+    let devpts = format!("nosuid,noexec,newinstance,ptmxmode=0666,mode=0620{tty}");
+    let mut mounts = vec![mount("/proc", "proc", "nosuid,nodev,noexec")];
+    mounts.extend(sysfs(request));
+    mounts.extend([
         mount("/dev", "tmpfs", "nosuid,nodev,noexec,mode=755,size=65536k"),
-        mount(
-            "/dev/pts",
-            "devpts",
-            "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5",
-        ),
+        mount("/dev/pts", "devpts", &devpts),
         mount("/dev/shm", "tmpfs", "nosuid,nodev,noexec,mode=1777,size=65536k"),
         mount("/dev/mqueue", "mqueue", "nosuid,nodev,noexec"),
+    ]);
+    mounts
+}
+
+/// sysfs belongs to a network namespace. Root of a user namespace may not mount the host's,
+/// but show it, without the cgroups that are mounted in it.
+fn sysfs(request: &Request) -> Vec<Mount> {
+    if request.users == Users::Host || request.network.namespace().is_some() {
+        return vec![mount("/sys", "sysfs", "ro,nosuid,nodev,noexec")];
+    }
+    let hosts = mount("/sys", "bind", "ro,nosuid,nodev,noexec");
+    vec![
+        Mount { source: "/sys".into(), ..hosts },
+        mount("/sys/fs/cgroup", "tmpfs", "ro,nosuid,nodev,noexec,mode=755"),
     ]
 }
 

@@ -52,7 +52,7 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
-    sys::give_pipes_to(spec.process.user.uid);
+    sys::give_pipes_to(spec.user_outside());
     join(&stage, &spec, &first, &options.container)?;
     let mut guest = stage.fork(|cue| {
         enter_working_directory(&spec.process.cwd)?;
@@ -68,7 +68,13 @@ fn join(stage: &Stage, spec: &Spec, first: &First, which: &str) -> Result<()> {
     let pid = running_pid(first, which)?;
     let mut kinds = vec![Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     kinds.extend(spec.namespace("network").map(|_| Kind::Net));
-    enter::join_at_once(stage, pid, &kinds)
+    if spec.users().is_none() {
+        return enter::join_at_once(stage, pid, &kinds);
+    }
+    kinds.push(Kind::User);
+    enter::join_at_once(stage, pid, &kinds)?;
+    // There we are nobody yet (lesson 5).
+    user::become_root(stage)
 }
 
 /// The container's first process. It may have ended meanwhile, and its number may be

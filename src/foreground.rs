@@ -39,7 +39,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
-    sys::give_pipes_to(spec.process.user.uid);
+    sys::give_pipes_to(spec.user_outside());
     let status =
         contain(&stage, &spec).and_then(|first| see_to_its_end(&container, first));
     match status.is_ok() && !throw_away {

@@ -12,6 +12,7 @@
 //! | `describe.rs` | how do an image and some flags become a description? |
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
 //! | `users.rs` | as whom does a process run in a container? |
+//! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
 //! | `network.rs` | which network does a container get? |
 //! | `store.rs` | where do images live, and who may take them away? |
 //! | `import.rs` | how does a tarball become a root file system? |
@@ -33,4 +34,5 @@ pub mod spec;
 pub mod stand_in;
 pub mod store;
 pub mod sys;
+pub mod userns;
 pub mod users;

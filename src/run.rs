@@ -7,19 +7,21 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use enter::Kind;
 use mount::protect;
 use mount::target::Root;
-use stage::{Child, Error, Program, Result, Stage};
+use overlay::Layers;
+use stage::{Child, Cue, Error, Program, Result, Stage};
 
 use crate::spec::{Spec, User};
+use crate::userns;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
 /// The child that is returned is the container's number 1; it ends when we end.
 pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
-    // Lesson 3, pid, comes first: it does not move us, only the child that we fork next.
-    pid::isolate(stage)?;
-    stage.fork(|cue| {
+    // Lessons 5, user, and 3, pid, come first: see `start`.
+    start(stage, spec, |cue, spec| {
         // From here on we are the container's number 1, and leave the host bit by bit.
 
         // Lesson 6, net: a network stack of our own, empty but for its loopback.
@@ -40,7 +42,7 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
 
         // Lesson 18, overlay: the image below, an upper layer for what we write. It needs
         // the mount namespace, or the host would see it.
-        stack(stage, spec)?;
+        stand_on_image(stage, spec)?;
 
         // Lesson 4 again: /proc, /dev, /sys and volumes, while the host's files can still
         // be reached. /proc shows the processes of lesson 3.
@@ -70,11 +72,46 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
     })
 }
 
+/// Start the container's number 1, which plays `first`.
+fn start<'s>(
+    stage: &'s Stage,
+    spec: &Spec,
+    first: impl FnOnce(&mut Cue, &Spec) -> Result<u8>,
+) -> Result<Child<'s>> {
+    let Some(maps) = spec.users() else {
+        // Lesson 3, pid: it does not move us, only the child that we fork next.
+        pid::isolate(stage)?;
+        return stage.fork(|cue| first(cue, spec));
+    };
+    // Lesson 5, user, before all others: they belong to the user namespace they are made in.
+    // We ourselves stay outside. A child enters, and its own child is number 1.
+    let users = userns::found(stage, &maps)?;
+    let mut outer = stage.fork(|cue| {
+        let spec = userns::prepare(stage, spec, &users)?;
+        enter::set(stage, &users, Kind::User)?;
+        user::become_root(stage)?;
+        userns::check_way(&spec.root.path)?;
+        pid::isolate(stage)?;
+        cue.delegate(stage, |cue| first(cue, &spec))
+    })?;
+    outer.follow()?;
+    Ok(outer)
+}
+
+/// Make the image a file system of our own.
+fn stand_on_image(stage: &Stage, spec: &Spec) -> Result<()> {
+    match spec.users() {
+        None => stack(stage, &spec.layers()?, &spec.root.path),
+        // The host's root has stacked it. What came with our copy of its mounts is locked to
+        // its place, and cannot become "/": a bind mount of it is ours, and can.
+        Some(_) => pivot::make_mount_point(stage, &spec.root.path),
+    }
+}
+
 /// Stack the layers, in memory if there is no other way.
-fn stack(stage: &Stage, spec: &Spec) -> Result<()> {
-    let layers = spec.layers()?;
+pub(crate) fn stack(stage: &Stage, layers: &Layers, merged: &Path) -> Result<()> {
     let room = layers.upper.parent().unwrap_or(Path::new("/"));
-    if overlay::stack_anywhere(stage, &layers, &spec.root.path, room)? {
+    if overlay::stack_anywhere(stage, layers, merged, room)? {
         let room = room.display();
         stage::warn(format!(
             "the file system of {room} cannot carry an upper layer: \

@@ -12,6 +12,7 @@ use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
 use fakedocker::network::Network;
 use fakedocker::store::{ROOT, Store};
+use fakedocker::userns::Users;
 use fakedocker::{container, exec, import, sys};
 use stage::{Error, Result};
 
@@ -69,6 +70,14 @@ struct Run {
     /// Whom to run as: names of the image's /etc/passwd and /etc/group, or numbers [default: root]
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
+    /// Users of its own: those from 0 on are those from FIRST on outside; or `host`
+    #[arg(
+        long,
+        value_name = "FIRST:COUNT",
+        default_value = "host",
+        hide_default_value = true
+    )]
+    userns: Users,
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
@@ -191,6 +200,7 @@ impl Run {
             env: self.env.clone(),
             cwd: self.workdir.clone(),
             user: self.user.clone(),
+            users: self.userns,
             volumes: self.volume.clone(),
             network: self.network.clone(),
             read_only: self.read_only,

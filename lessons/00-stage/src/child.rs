@@ -23,7 +23,8 @@ use crate::{Error, Evidence, Program, Result, Stage, proc};
 
 /// The child's side: how it speaks to its parent.
 pub struct Cue {
-    report: File,
+    /// Closed once a child of ours has the part and has become COMMAND.
+    report: Option<File>,
     go: File,
 }
 
@@ -74,6 +75,31 @@ impl Cue {
         Err(error)
     }
 
+    /// Let a child of ours play `part` in our place: it speaks with our parent itself, who
+    /// does not notice but for the PID, which it takes with [`Child::follow`]. We stay until
+    /// it ends, and pass on its status, and the signals that are meant for it.
+    pub fn delegate(
+        &mut self,
+        stage: &Stage,
+        part: impl FnOnce(&mut Cue) -> Result<u8>,
+    ) -> Result<u8> {
+        let mut child = stage.fork(|own| {
+            // Its PID must be told before it says anything.
+            own.listen()?;
+            part(self)
+        })?;
+        let mut seen = Evidence::default();
+        seen.record(PID, child.pid);
+        self.show(seen)?;
+        child.proceed()?;
+        child.await_exec()?;
+        if child.arrived.is_empty() {
+            // It did not fail. Our parent must see that the pipe is closed.
+            self.report = None;
+        }
+        child.wait()
+    }
+
     /// To become another user clears the wish to die with our parent. It was renewed, but our
     /// parent may have died before that: then nobody has the other end of our pipe.
     fn find_parent(&self) -> Result<()> {
@@ -85,7 +111,8 @@ impl Cue {
     }
 
     fn tell(&mut self, message: &Message) -> Result<()> {
-        let sent = self.report.write_all(&message.encode());
+        let Some(report) = &mut self.report else { return Ok(()) };
+        let sent = report.write_all(&message.encode());
         sent.map_err(|error| Error::io("write", &error))
     }
 }
@@ -94,6 +121,8 @@ impl Cue {
 pub struct Child<'s> {
     stage: &'s Stage,
     pid: Pid,
+    /// Who plays the part: the child, or its own child.
+    player: Pid,
     report: File,
     arrived: Vec<u8>,
     go: File,
@@ -118,12 +147,13 @@ impl Stage {
         let forked = unsafe { fork() }.map_err(|errno| Error::call("fork()", errno))?;
         let ForkResult::Parent { child: pid } = forked else {
             drop((report, go));
-            self.play(Cue { report: tell.into(), go: listen.into() }, part)
+            self.play(Cue { report: Some(tell.into()), go: listen.into() }, part)
         };
         let (report, go) = (File::from(report), File::from(go));
         let (arrived, warned, status) = (Vec::new(), false, None);
+        let (stage, player) = (self, pid);
         let mut child =
-            Child { stage: self, pid, report, arrived, go, terminal, warned, status };
+            Child { stage, pid, player, report, arrived, go, terminal, warned, status };
         fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         self.after("fork()", &Ok(pid))?;
@@ -154,9 +184,17 @@ impl Stage {
 }
 
 impl Child<'_> {
-    /// The child's PID, as we see it.
+    /// The PID of who plays the part, as we see it.
     pub fn pid(&self) -> Pid {
-        self.pid
+        self.player
+    }
+
+    /// Wait until the child has given its part to a child of its own: [`Cue::delegate`].
+    pub fn follow(&mut self) -> Result<()> {
+        let pid = self.evidence()?[PID].parse();
+        let pid = pid.map_err(|_| Error::input("the child's child has no PID"))?;
+        self.player = Pid::from_raw(pid);
+        Ok(())
     }
 
     /// What the child saw; it waits until [`Child::proceed`].
@@ -357,6 +395,9 @@ impl Child<'_> {
         }
     }
 }
+
+/// What a child that gives its part away calls the PID of who has it now.
+const PID: &str = "pid";
 
 /// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
 const SI_KERNEL: i32 = 0x80;
