@@ -141,7 +141,9 @@ down() {
         unchain filter FORWARD
         unchain nat POSTROUTING
     fi
-    [[ -e $notes/ip_forward ]] || return 0
+    # The engine's bridge may be there still: it keeps the same note, and who goes last
+    # restores it.
+    [[ -e $notes/ip_forward && ! -e /proc/sys/net/ipv4/conf/fakedocker1 ]] || return 0
     cat "$notes/ip_forward" > /proc/sys/net/ipv4/ip_forward
     rm "$notes/ip_forward"
     rmdir "$notes" 2> /dev/null || true # others may have notes there, too

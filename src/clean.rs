@@ -9,6 +9,7 @@ use std::path::Path;
 use stage::Result;
 
 use crate::container;
+use crate::network;
 use crate::store::Store;
 
 /// Take back what killed lessons and engines have left; returns a line for each thing.
@@ -18,6 +19,7 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
     };
     let mut done: Vec<String> = lesson(2, ipc::objects::sweep()?).collect();
     done.extend(lesson(6, net::sweep()?));
+    done.extend(network::sweep()?);
     done.extend(lesson(18, overlay::sweep()?));
     if root.is_dir() {
         let store = Store::open(root)?;

@@ -4,6 +4,7 @@
 //! ROOT/containers/ID/            locked by the engine that runs the container
 //! ROOT/containers/ID/config.json its description, an OCI runtime configuration
 //! ROOT/containers/ID/state.json  its name, and how it ended
+//! ROOT/containers/ID/hosts       and hostname, resolv.conf: what it finds in its /etc
 //! ROOT/containers/ID/layer/upper what it has written
 //! ROOT/containers/ID/layer/work  overlayfs's own
 //! ROOT/rootfs                    where each container's root file system appears, but only
@@ -16,6 +17,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 
 use crate::disk::{hold_alone, random_id, read_json, sync_folder, write_json};
+use crate::network::names::{self, Neighbour};
 use crate::spec::Spec;
 use crate::store::Store;
 
@@ -55,9 +58,12 @@ pub struct State {
     pub name: Option<String>,
     /// It was made to be removed at its end.
     pub throw_away: bool,
-    /// Its first process, once it runs.
+    /// Its first process, while it runs.
     #[serde(default)]
     pub first: Option<First>,
+    /// Its address at the bridge, while it runs.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
     /// How it ended, if it has.
     pub exit_status: Option<u8>,
 }
@@ -78,6 +84,8 @@ pub struct Running {
     pub spec: Spec,
     /// Its first process.
     pub first: First,
+    /// Its folder.
+    pub folder: PathBuf,
 }
 
 impl Plan {
@@ -91,6 +99,11 @@ impl Plan {
     /// Where its root file system appears.
     pub fn rootfs(&self) -> PathBuf {
         self.root.join("rootfs")
+    }
+
+    /// Where all of it is kept.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What it writes goes here; a sibling `work` is overlayfs's own.
@@ -134,23 +147,54 @@ impl Container {
         Ok(container)
     }
 
-    /// It runs: `first` can be joined.
-    pub fn runs(&self, first: First) -> Result<()> {
+    /// It will find these files in its /etc.
+    pub fn furnish(&self, files: &[(&str, String)]) -> Result<()> {
+        for (name, text) in files {
+            let path = self.plan.folder.join(name);
+            fs::write(&path, text).map_err(|error| Error::io(path.display(), &error))?;
+        }
+        Ok(())
+    }
+
+    /// It is about to run with these lines of its own in /etc/hosts, and is to know the
+    /// others.
+    pub fn meets_others(&self, store: &Store, hosts: String) -> Result<()> {
+        self.furnish(&[("hosts", hosts)])?;
+        let lock = store.lock_containers()?;
+        let others = neighbours(store, &lock)?;
+        let others: Vec<&Neighbour> = others.iter().collect();
+        names::introduce(&self.plan.folder.join("hosts"), &others)
+    }
+
+    /// It runs: `first` can be joined, and others find it at its `address`.
+    pub fn runs(
+        &self,
+        store: &Store,
+        first: First,
+        address: Option<Ipv4Addr>,
+    ) -> Result<()> {
         let path = self.plan.folder.join("state.json");
         let state: State = read_json(&path)?.unwrap_or_default();
-        write_json(&path, &State { first: Some(first), ..state })
+        let lock = store.lock_containers()?;
+        write_json(&path, &State { first: Some(first), address, ..state })?;
+        match address {
+            Some(_) => introduce_all(store, &lock),
+            None => Ok(()),
+        }
     }
 
     /// It has ended, and stays: what it wrote is there, and its name is taken.
-    pub fn keep(mut self, exit_status: u8) -> Result<()> {
+    pub fn keep(mut self, store: &Store, exit_status: u8) -> Result<()> {
         self.kept = true;
-        end(&self.plan.folder, exit_status)
+        end(&self.plan.folder, exit_status)?;
+        introduce_all(store, &store.lock_containers()?)
     }
 
     /// It has ended, and goes, with all that it wrote.
-    pub fn remove(mut self) -> Result<()> {
+    pub fn remove(mut self, store: &Store) -> Result<()> {
         self.kept = true;
-        remove(&self.plan.root, &self.plan.folder, self.name.as_deref())
+        remove(&self.plan.root, &self.plan.folder, self.name.as_deref())?;
+        introduce_all(store, &store.lock_containers()?)
     }
 
     fn take_name(&mut self, name: &str) -> Result<()> {
@@ -211,13 +255,35 @@ pub fn running(store: &Store, which: &str) -> Result<Running> {
     let state: Option<State> = read_json(&folder.join("state.json"))?;
     let first = state.and_then(|state| state.first).ok_or_else(ended)?;
     let spec = read_json(&folder.join("config.json"))?.ok_or_else(ended)?;
-    Ok(Running { spec, first })
+    Ok(Running { spec, first, folder })
+}
+
+/// The containers that others can find at the bridge.
+fn neighbours(store: &Store, _lock: &File) -> Result<Vec<Neighbour>> {
+    let mut all = Vec::new();
+    for id in ids(store)? {
+        let state: Option<State> = read_json(&folder_of(store, &id).join("state.json"))?;
+        let Some(State { address: Some(address), name, .. }) = state else { continue };
+        all.push(Neighbour { id, name, address });
+    }
+    all.sort_unstable_by_key(|one| one.address);
+    Ok(all)
+}
+
+/// Let each of them know all others by name.
+fn introduce_all(store: &Store, lock: &File) -> Result<()> {
+    let all = neighbours(store, lock)?;
+    for one in &all {
+        let others: Vec<&Neighbour> = all.iter().filter(|it| it.id != one.id).collect();
+        names::introduce(&folder_of(store, &one.id).join("hosts"), &others)?;
+    }
+    Ok(())
 }
 
 /// Take away what killed engines have left; returns a line for each. Every command begins
 /// with it.
 pub fn sweep(store: &Store) -> Result<Vec<String>> {
-    let _store = store.lock_containers()?;
+    let lock = store.lock_containers()?;
     let mut done = Vec::new();
     for id in ids(store)? {
         let folder = folder_of(store, &id);
@@ -226,6 +292,9 @@ pub fn sweep(store: &Store) -> Result<Vec<String>> {
         }
     }
     sweep_names(store)?;
+    if !done.is_empty() {
+        introduce_all(store, &lock)?;
+    }
     Ok(done)
 }
 
@@ -305,7 +374,8 @@ fn check_name(name: &str) -> Result<()> {
 fn end(folder: &Path, exit_status: u8) -> Result<()> {
     let path = folder.join("state.json");
     let state: State = read_json(&path)?.unwrap_or_default();
-    write_json(&path, &State { exit_status: Some(exit_status), ..state })?;
+    let exit_status = Some(exit_status);
+    write_json(&path, &State { exit_status, first: None, address: None, ..state })?;
     sync_folder(folder)
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stage::{Error, Result};
 
 use crate::container::Plan;
-use crate::network::Network;
+use crate::network::{self, Setup};
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
@@ -39,7 +39,7 @@ pub struct Request {
     /// Whether the root file system is read-only.
     pub read_only: bool,
     /// Its network.
-    pub network: Network,
+    pub network: network::Request,
     /// Whether standard input is a terminal that the container can use.
     pub terminal: bool,
 }
@@ -88,6 +88,7 @@ pub fn spec(
     request: &Request,
     image: Option<&Image>,
     plan: &Plan,
+    network: &Setup,
 ) -> Result<Spec> {
     let lower = match (&request.rootfs, image) {
         (Some(folder), _) => resolved(folder)?,
@@ -98,10 +99,11 @@ pub fn spec(
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
     let mut mounts = vec![overlay(&lower, plan)?];
-    mounts.extend(standard_mounts(request));
+    mounts.extend(standard_mounts(request, network));
     if request.is_host() {
         mounts.extend(host_mounts(store));
     }
+    mounts.extend(network.mounts(plan));
     for volume in &request.volumes {
         mounts.push(read_volume(volume)?);
     }
@@ -116,15 +118,15 @@ pub fn spec(
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: linux(request),
-        annotations: request.network.annotations(),
+        linux: linux(request, network),
+        annotations: network.annotations(),
     })
 }
 
-fn linux(request: &Request) -> Linux {
+fn linux(request: &Request, network: &Setup) -> Linux {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
-    namespaces.extend(request.network.namespace());
+    namespaces.extend(network.namespace());
     namespaces.extend(request.users.namespace());
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
     Linux {
@@ -166,12 +168,12 @@ fn mount(destination: &str, kind: &str, options: &str) -> Mount {
 }
 
 /// What every container finds; sizes in KiB (`k`), as in tmpfs(5).
-fn standard_mounts(request: &Request) -> Vec<Mount> {
+fn standard_mounts(request: &Request, network: &Setup) -> Vec<Mount> {
     // Group 5 is tty, who may write to each other's terminals: a small map has none.
     let tty = if request.users.has_group(5) { ",gid=5" } else { "" };
     let devpts = format!("nosuid,noexec,newinstance,ptmxmode=0666,mode=0620{tty}");
     let mut mounts = vec![mount("/proc", "proc", "nosuid,nodev,noexec")];
-    mounts.extend(sysfs(request));
+    mounts.extend(sysfs(request, network));
     mounts.extend([
         mount("/dev", "tmpfs", "nosuid,nodev,noexec,mode=755,size=65536k"),
         mount("/dev/pts", "devpts", &devpts),
@@ -181,10 +183,11 @@ fn standard_mounts(request: &Request) -> Vec<Mount> {
     mounts
 }
 
-/// sysfs belongs to a network namespace. Root of a user namespace may not mount the host's,
-/// but show it, without the cgroups that are mounted in it.
-fn sysfs(request: &Request) -> Vec<Mount> {
-    if request.users == Users::Host || request.network.namespace().is_some() {
+/// sysfs belongs to a network namespace. Root of a user namespace may not mount another's
+/// than its own, but show the host's, without the cgroups that are mounted in it.
+fn sysfs(request: &Request, network: &Setup) -> Vec<Mount> {
+    let has_own = network.namespace().is_some_and(|namespace| namespace.path.is_none());
+    if request.users == Users::Host || has_own {
         return vec![mount("/sys", "sysfs", "ro,nosuid,nodev,noexec")];
     }
     let hosts = mount("/sys", "bind", "ro,nosuid,nodev,noexec");

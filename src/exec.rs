@@ -35,7 +35,7 @@ pub struct Options {
 
 /// Run a command in a running container, and return its exit status.
 pub fn exec(store: &Store, options: &Options) -> Result<u8> {
-    let container::Running { mut spec, first } =
+    let container::Running { mut spec, first, .. } =
         container::running(store, &options.container)?;
     if let Some(user) = &options.user {
         let pid = running_pid(&first, &options.container)?;

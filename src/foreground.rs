@@ -2,10 +2,13 @@
 //!
 //! Describe it, give it a folder, start it, wait for its end, and tidy up.
 
+use std::net::Ipv4Addr;
+
 use stage::{Child, Result, Stage, proc};
 
 use crate::container::{Container, First, Plan};
 use crate::describe::{self, Request};
+use crate::network::{Connection, Setup};
 use crate::run::contain;
 use crate::store::Store;
 use crate::sys;
@@ -29,32 +32,48 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let image = describe::find_image(store, request)?;
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
-    let spec = describe::spec(store, request, image.as_ref(), &plan)?;
+    let network = Setup::read(store, &request.network)?;
+    let spec = describe::spec(store, request, image.as_ref(), &plan, &network)?;
     spec.check()?;
     let throw_away = options.remove || request.is_host();
     let name = request.name.as_deref();
+    let files = network.files(&spec.hostname);
+    let mut connection = Connection::prepare(network)?;
     let container = Container::create(store, plan, &spec, name, throw_away)?;
+    container.furnish(&files)?;
 
     let stage = Stage::of_engine(options.explain)?;
     if !options.interactive {
         sys::without_input()?;
     }
     sys::give_pipes_to(spec.user_outside());
-    let status =
-        contain(&stage, &spec).and_then(|first| see_to_its_end(&container, first));
+    let connect = |pid| {
+        let word = connection.connect(pid)?;
+        container.meets_others(store, connection.hosts(&spec.hostname, name))?;
+        Ok(word)
+    };
+    let status = contain(&stage, &spec, connect)
+        .and_then(|first| see_to_its_end(store, &container, connection.address(), first));
+    connection.end();
     match status.is_ok() && !throw_away {
-        true => container.keep(status.clone().unwrap_or_default())?,
-        false => container.remove()?,
+        true => container.keep(store, status.clone().unwrap_or_default())?,
+        false => container.remove(store)?,
     }
     status
 }
 
 /// Wait for the end of the container's first process. Meanwhile others may join it.
-fn see_to_its_end(container: &Container, mut first: Child) -> Result<u8> {
+fn see_to_its_end(
+    store: &Store,
+    container: &Container,
+    address: Option<Ipv4Addr>,
+    mut first: Child,
+) -> Result<u8> {
     first.await_exec()?;
     // If it has ended already, there is nobody to join.
     if let Ok(namespace) = proc::namespace_of(first.pid(), "pid") {
-        container.runs(First { pid: first.pid().as_raw(), namespace })?;
+        let first = First { pid: first.pid().as_raw(), namespace };
+        container.runs(store, first, address)?;
     }
     first.wait()
 }

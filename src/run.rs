@@ -11,24 +11,27 @@ use enter::Kind;
 use mount::protect;
 use mount::target::Root;
 use overlay::Layers;
-use stage::{Child, Cue, Error, Program, Result, Stage};
+use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
 use crate::spec::{Spec, User};
-use crate::userns;
+use crate::{network, userns};
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
-/// The child that is returned is the container's number 1; it ends when we end.
-pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
+/// The child that is returned is the container's number 1; it ends when we end. While it
+/// starts, `connect` lays the cable into its network, and says what it is to know of that.
+pub fn contain<'s>(
+    stage: &'s Stage,
+    spec: &Spec,
+    connect: impl FnOnce(Pid) -> Result<String>,
+) -> Result<Child<'s>> {
     // Lessons 5, user, and 3, pid, come first: see `start`.
-    start(stage, spec, |cue, spec| {
+    let mut first = start(stage, spec, |cue, spec| {
         // From here on we are the container's number 1, and leave the host bit by bit.
 
-        // Lesson 6, net: a network stack of our own, empty but for its loopback.
-        if spec.namespace("network").is_some() {
-            net::isolate(stage)?;
-            net::loopback()?;
-        }
+        // Lesson 6, net: a network stack of our own, or that of another container. A cable
+        // is laid to it meanwhile.
+        enter_network(stage, spec, cue)?;
 
         // Lesson 1, uts: a hostname of our own.
         uts::isolate(stage)?;
@@ -53,6 +56,11 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
         // Lesson 20, pivot: our root becomes "/", the host's is gone.
         pivot::enter(stage, &spec.root.path)?;
 
+        // Lesson 6 again: the cable is there, and we are told our address.
+        if spec.is_connected() {
+            network::configure(&cue.listen()?)?;
+        }
+
         // What takes rights away comes last: the steps before needed them. These paths are
         // looked up in the new root, where no link can lead to the host any more.
         let root = Root::open(Path::new("/"))?;
@@ -69,7 +77,27 @@ pub fn contain<'s>(stage: &'s Stage, spec: &Spec) -> Result<Child<'s>> {
 
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))
-    })
+    })?;
+    if spec.is_connected() {
+        first.evidence()?;
+        let word = connect(first.pid())?;
+        first.say(&word)?;
+    }
+    Ok(first)
+}
+
+/// Leave the host's network, if it is not to be shared.
+fn enter_network(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<()> {
+    let Some(network) = spec.namespace("network") else { return Ok(()) };
+    if let Some(path) = &network.path {
+        return enter::set(stage, &enter::open(stage, path)?, Kind::Net);
+    }
+    net::isolate(stage)?;
+    net::loopback()?;
+    if spec.is_connected() {
+        cue.show(Evidence::default())?;
+    }
+    Ok(())
 }
 
 /// Start the container's number 1, which plays `first`.
@@ -79,20 +107,22 @@ fn start<'s>(
     first: impl FnOnce(&mut Cue, &Spec) -> Result<u8>,
 ) -> Result<Child<'s>> {
     let Some(maps) = spec.users() else {
-        // Lesson 3, pid: it does not move us, only the child that we fork next.
-        pid::isolate(stage)?;
-        return stage.fork(|cue| first(cue, spec));
+        // Lesson 3, pid: it is the child that is moved, not we.
+        return pid::fork(stage, |cue| first(cue, spec));
     };
     // Lesson 5, user, before all others: they belong to the user namespace they are made in.
     // We ourselves stay outside. A child enters, and its own child is number 1.
     let users = userns::found(stage, &maps)?;
     let mut outer = stage.fork(|cue| {
-        let spec = userns::prepare(stage, spec, &users)?;
+        let spec = userns::prepare(stage, spec, &maps, &users)?;
         enter::set(stage, &users, Kind::User)?;
         user::become_root(stage)?;
         userns::check_way(&spec.root.path)?;
-        pid::isolate(stage)?;
-        cue.delegate(stage, |cue| first(cue, &spec))
+        let inner = pid::fork(stage, |own| {
+            own.listen()?;
+            first(cue, &spec)
+        })?;
+        cue.hand_over(inner)
     })?;
     outer.follow()?;
     Ok(outer)

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 use user::{Line, Maps};
 
+use crate::network::NETWORK;
+
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -226,6 +228,11 @@ impl Spec {
             options: mount.options.clone(),
         };
         inside.map(entry).collect()
+    }
+
+    /// Whether somebody connects the container's own network while it starts.
+    pub fn is_connected(&self) -> bool {
+        self.annotations.get(NETWORK).is_some_and(|network| network == "bridge")
     }
 
     /// The namespace of this `kind`, if the container does not share the host's.

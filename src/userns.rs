@@ -99,12 +99,15 @@ pub fn found(stage: &Stage, maps: &Maps) -> Result<OwnedFd> {
 }
 
 /// Do what only the host's root may, in a mount namespace of our own: stack the image by the
-/// numbers of `users`, and find the volumes. Returns what is left to do inside.
-pub fn prepare(stage: &Stage, spec: &Spec, users: &OwnedFd) -> Result<Spec> {
+/// numbers of `users`, whose `maps` these are, and find the volumes. Returns what is left to
+/// do inside.
+pub fn prepare(stage: &Stage, spec: &Spec, maps: &Maps, users: &OwnedFd) -> Result<Spec> {
     mount::isolate(stage)?;
     let workshop = &spec.root.path;
     mount::tmpfs(stage, workshop)?;
     let mut layers = spec.layers()?;
+    // The engine's own files for the container are beside its layers.
+    let folder = layers.upper.ancestors().nth(2).map(PathBuf::from);
     for (number, layer) in layers.lower.iter_mut().enumerate() {
         let place = make_folder(workshop.join(format!("lower{number}")))?;
         idmap::show(stage, layer, &place, users)?;
@@ -113,20 +116,33 @@ pub fn prepare(stage: &Stage, spec: &Spec, users: &OwnedFd) -> Result<Spec> {
     let mut inside = spec.clone();
     inside.root.path = make_folder(workshop.join("merged"))?;
     stack(stage, &layers, &inside.root.path)?;
-    give_to_root(spec, &inside.root.path)?;
+    // The upper layer is not idmapped: overlayfs itself writes there, too, as who mounted it.
+    give_to_root(maps, &inside.root.path)?;
+    join_network(stage, &mut inside)?;
     let volumes = inside.mounts.iter_mut().filter(|mount| mount.kind == "bind");
     for (number, volume) in volumes.enumerate() {
+        if folder.as_ref().is_some_and(|folder| volume.source.starts_with(folder)) {
+            give_to_root(maps, &volume.source)?;
+        }
         find_volume(stage, volume, workshop.join(format!("volume{number}")))?;
     }
     Ok(inside)
 }
 
-/// The upper layer is not idmapped, for overlayfs itself also writes there, as the host's
-/// root. So its root folder must belong to the container's root, as all that it will write.
-fn give_to_root(spec: &Spec, merged: &Path) -> Result<()> {
-    let maps = spec.users().unwrap_or_else(Maps::own);
-    chown(merged, maps.user_outside(0), maps.group_outside(0))
-        .map_err(|error| Error::io(format!("chown({merged:?})"), &error))
+/// Let the container's root own what is at `path`.
+fn give_to_root(maps: &Maps, path: &Path) -> Result<()> {
+    chown(path, maps.user_outside(0), maps.group_outside(0))
+        .map_err(|error| Error::io(format!("chown({path:?})"), &error))
+}
+
+/// Join another container's network, if that is to be shared: it may belong to other users.
+fn join_network(stage: &Stage, inside: &mut Spec) -> Result<()> {
+    let path = inside.namespace("network").and_then(|network| network.path.clone());
+    if let Some(path) = path {
+        enter::set(stage, &enter::open(stage, &path)?, Kind::Net)?;
+        inside.linux.namespaces.retain(|namespace| namespace.kind != "network");
+    }
+    Ok(())
 }
 
 /// Show a volume at `place`: on the way to its source there may be folders, such as /root,

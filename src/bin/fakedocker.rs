@@ -3,6 +3,7 @@
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
 use std::io::{IsTerminal, stdin};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
-use fakedocker::network::Network;
+use fakedocker::network::{self, Network};
 use fakedocker::store::{ROOT, Store};
 use fakedocker::userns::Users;
 use fakedocker::{container, exec, import, sys};
@@ -81,9 +82,18 @@ struct Run {
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
-    /// The container's network: `host` or `none`
-    #[arg(long, value_name = "NETWORK", default_value = "host")]
-    network: Network,
+    /// The container's network: bridge, host, none or container:NAME [default: bridge]
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<Network>,
+    /// Make a port of the container's a port of the host's
+    #[arg(short, long, value_name = "[IP:]HOST:CONTAINER[/udp]")]
+    publish: Vec<String>,
+    /// A line for the container's /etc/hosts
+    #[arg(long, value_name = "NAME:IP")]
+    add_host: Vec<String>,
+    /// A name server for the container's /etc/resolv.conf
+    #[arg(long, value_name = "IP")]
+    dns: Vec<IpAddr>,
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -149,6 +159,7 @@ fn main() -> ExitCode {
     let store = || {
         let store = Store::open(&cli.root)?;
         container::sweep(&store)?;
+        network::sweep()?;
         Ok(store)
     };
     let done = match &cli.command {
@@ -202,12 +213,23 @@ impl Run {
             user: self.user.clone(),
             users: self.userns,
             volumes: self.volume.clone(),
-            network: self.network.clone(),
+            network: self.network(),
             read_only: self.read_only,
             terminal: self.interactive && stdin().is_terminal(),
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
         Options { request, remove, interactive, explain }
+    }
+}
+
+impl Run {
+    fn network(&self) -> network::Request {
+        network::Request {
+            network: self.network.clone(),
+            publish: self.publish.clone(),
+            add_host: self.add_host.clone(),
+            dns: self.dns.clone(),
+        }
     }
 }
 

@@ -75,21 +75,13 @@ impl Cue {
         Err(error)
     }
 
-    /// Let a child of ours play `part` in our place: it speaks with our parent itself, who
-    /// does not notice but for the PID, which it takes with [`Child::follow`]. We stay until
+    /// Let `child`, which waits in [`Cue::listen`], go on in our place, with this cue: it
+    /// speaks with our parent itself, who learns its PID in [`Child::follow`]. We stay until
     /// it ends, and pass on its status, and the signals that are meant for it.
-    pub fn delegate(
-        &mut self,
-        stage: &Stage,
-        part: impl FnOnce(&mut Cue) -> Result<u8>,
-    ) -> Result<u8> {
-        let mut child = stage.fork(|own| {
-            // Its PID must be told before it says anything.
-            own.listen()?;
-            part(self)
-        })?;
+    pub fn hand_over(&mut self, mut child: Child) -> Result<u8> {
         let mut seen = Evidence::default();
         seen.record(PID, child.pid);
+        // Before the child says anything.
         self.show(seen)?;
         child.proceed()?;
         child.await_exec()?;
@@ -135,16 +127,25 @@ pub struct Child<'s> {
 impl Stage {
     /// Start a child that plays `part`, and that ends when we end. What `part` returns is
     /// the child's exit status; a failure travels to us.
-    #[allow(unsafe_code, reason = "fork(2): see below")]
     pub fn fork(&self, part: impl FnOnce(&mut Cue) -> Result<u8>) -> Result<Child<'_>> {
-        self.before("fork()")?;
+        self.fork_by("fork()", fork_plainly, part)
+    }
+
+    /// The same with another `call` than fork(2), which `how` makes: for a child that is born
+    /// elsewhere.
+    pub fn fork_by(
+        &self,
+        call: &str,
+        how: impl FnOnce() -> nix::Result<ForkResult>,
+        part: impl FnOnce(&mut Cue) -> Result<u8>,
+    ) -> Result<Child<'_>> {
+        self.before(call)?;
         self.signals.hold()?;
         let pipe =
             || pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::call("pipe2", errno));
         let ((report, tell), (listen, go)) = (pipe()?, pipe()?);
         let terminal = Terminal::remember();
-        // SAFETY: we have one thread, so the child may do all that we may.
-        let forked = unsafe { fork() }.map_err(|errno| Error::call("fork()", errno))?;
+        let forked = how().map_err(|errno| Error::call(call, errno))?;
         let ForkResult::Parent { child: pid } = forked else {
             drop((report, go));
             self.play(Cue { report: Some(tell.into()), go: listen.into() }, part)
@@ -156,7 +157,7 @@ impl Stage {
             Child { stage, pid, player, report, arrived, go, terminal, warned, status };
         fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
-        self.after("fork()", &Ok(pid))?;
+        self.after(call, &Ok(pid))?;
         child.proceed()?;
         Ok(child)
     }
@@ -183,13 +184,19 @@ impl Stage {
     }
 }
 
+#[allow(unsafe_code, reason = "nix marks fork(2) as unsafe")]
+fn fork_plainly() -> nix::Result<ForkResult> {
+    // SAFETY: we have one thread, so the child may do all that we may.
+    unsafe { fork() }
+}
+
 impl Child<'_> {
     /// The PID of who plays the part, as we see it.
     pub fn pid(&self) -> Pid {
         self.player
     }
 
-    /// Wait until the child has given its part to a child of its own: [`Cue::delegate`].
+    /// Wait until the child has given its part to a child of its own: [`Cue::hand_over`].
     pub fn follow(&mut self) -> Result<()> {
         let pid = self.evidence()?[PID].parse();
         let pid = pid.map_err(|_| Error::input("the child's child has no PID"))?;

@@ -7,7 +7,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,35 @@ impl Ledger {
         let file = OpenOptions::new().append(true).create(true).open(&path);
         let file = file.map_err(|error| Error::io(path.display(), &error))?;
         Ok(Ledger { file: lock(file, FlockArg::LockExclusiveNonblock, &path)?, path })
+    }
+
+    /// Begin notes under a name that only one of them can have, such as an address; None
+    /// if somebody has it, alive or not: then `abandoned` was not asked yet.
+    pub fn claim(lesson: &str, name: &str) -> Result<Option<Ledger>> {
+        let folder = Folder::lock()?;
+        let path = folder.path.join(format!("{lesson}-{name}"));
+        match OpenOptions::new().append(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+            file => {
+                let file = file.map_err(|error| Error::io(path.display(), &error))?;
+                let file = lock(file, FlockArg::LockExclusiveNonblock, &path)?;
+                Ok(Some(Ledger { file, path }))
+            }
+        }
+    }
+
+    /// Whether there are notes of `lesson`, from the living or the dead.
+    pub fn exists(lesson: &str) -> Result<bool> {
+        match Folder::lock_existing()? {
+            Some(folder) => Ok(!folder.notes_of(lesson)?.is_empty()),
+            None => Ok(false),
+        }
+    }
+
+    /// End the notes, and leave what they speak of to `abandoned`.
+    pub fn leave_behind(self) {
+        // The lock stays until we end, the file until it was worked through.
+        std::mem::forget(self);
     }
 
     /// Write down `thing` before it is made.
@@ -71,6 +100,26 @@ impl Drop for Ledger {
             fs::remove_file(&self.path).ok();
         }
     }
+}
+
+/// Write down `text` as the note called `name`, which belongs to no program but to the
+/// machine.
+pub fn remember(name: &str, text: &str) -> Result<()> {
+    let folder = Folder::lock()?;
+    let path = folder.path.join(name);
+    fs::write(&path, text).map_err(|error| Error::io(path.display(), &error))
+}
+
+/// The note called `name`.
+pub fn recall(name: &str) -> Option<String> {
+    fs::read_to_string(folder().join(name)).ok()
+}
+
+/// What the note called `name` speaks of has been taken back.
+pub fn forget(name: &str) -> Result<()> {
+    let Some(folder) = Folder::lock_existing()? else { return Ok(()) };
+    let path = folder.path.join(name);
+    fs::remove_file(&path).map_err(|error| Error::io(path.display(), &error))
 }
 
 fn read_if_abandoned(path: &Path) -> Result<Option<(Flock<File>, String)>> {
@@ -141,7 +190,7 @@ impl Drop for Folder {
     }
 }
 
-/// /run is emptied when the machine restarts, as are the things that we note. Root of a
+/// The folder of all notes. /run is emptied when the machine restarts, as are the things that we note. Root of a
 /// user namespace (lesson 5) may not write there, and is another user outside.
 fn folder() -> PathBuf {
     if geteuid().is_root() && access("/run", AccessFlags::W_OK).is_ok() {

@@ -28,7 +28,7 @@ mod evidence;
 mod exec;
 mod flags;
 mod json;
-mod ledger;
+pub mod ledger;
 mod narrate;
 pub mod proc;
 mod signals;

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{Mode, mkdirat};
 use stage::{Error, Result};
 
@@ -46,12 +46,27 @@ impl Root {
 
     /// Open the file at `path` inside, making an empty one if there is none.
     pub fn file(&self, path: &Path) -> Result<OwnedFd> {
+        self.file_behind(path, LINKS)
+    }
+
+    /// The same, over at most `links` symbolic links that lead to nothing yet, as
+    /// /etc/resolv.conf often does.
+    fn file_behind(&self, path: &Path, links: u32) -> Result<OwnedFd> {
         match self.try_open(path) {
             Ok(found) => return Ok(found),
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(self.refused(path, errno)),
         }
-        self.make_folders(path.parent().unwrap_or(Path::new("")))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        self.make_folders(folder)?;
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        if let Ok(link) = self.resolve(path, flags)
+            && links > 0
+        {
+            let leads_to =
+                readlinkat(&link, "").map_err(|errno| self.refused(path, errno))?;
+            return self.file_behind(&joined(folder, Path::new(&leads_to)), links - 1);
+        }
         let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         self.resolve(path, flags).map_err(|errno| self.refused(path, errno))?;
         self.try_open(path).map_err(|errno| self.refused(path, errno))
@@ -140,6 +155,22 @@ fn check_file(file: &File, path: &Path, most: u64) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::input(format!("{path:?} in that root is {wrong}: it is not read")))
+}
+
+/// As many links on the way as the kernel follows: path_resolution(7).
+const LINKS: u32 = 40;
+
+/// Where a link in `folder` leads. What climbs out of the root stays in it.
+fn joined(folder: &Path, leads_to: &Path) -> PathBuf {
+    let mut place = PathBuf::new();
+    for step in folder.join(leads_to).components() {
+        match step {
+            Component::Normal(name) => place.push(name),
+            Component::ParentDir => drop(place.pop()),
+            _ => {}
+        }
+    }
+    place
 }
 
 /// RESOLVE_IN_ROOT takes "/etc" and "etc" alike, but wants something: "." is the root.

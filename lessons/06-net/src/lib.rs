@@ -13,10 +13,14 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Pid;
 use stage::{Ledger, Result, Stage};
 
+pub mod bridge;
+pub mod firewall;
 pub mod netlink;
+mod publish;
 mod subnet;
 
 use netlink::Netlink;
+pub use publish::{Held, Protocol, Published};
 pub use subnet::Subnet;
 
 /// The name of the container's end of the cable, in there.
@@ -45,7 +49,7 @@ impl Cable {
         let outside = format!("fd-{pid}");
         ledger.note(&outside)?;
         let mut netlink = Netlink::open()?;
-        netlink.veth(&outside, INSIDE, pid)?;
+        netlink.veth(&outside, INSIDE, None, pid)?;
         // From here on, whatever fails takes the cable with it.
         let cable = Cable { outside, _noted: ledger };
         netlink.add_address(&cable.outside, subnet.gateway(), subnet.length())?;
@@ -83,8 +87,8 @@ pub fn sweep() -> Result<Vec<String>> {
     Ok(left.into_iter().map(|link| format!("link {link}")).collect())
 }
 
-/// Remove a cable by the name of one end. One that is gone already is not an error.
-fn unplug(link: &str) -> Result<()> {
+/// Remove a cable by the name of one end, in our own network namespace. One that is gone already is not an error.
+pub(crate) fn unplug(link: &str) -> Result<()> {
     match Netlink::open()?.remove(link) {
         Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(()),
         result => result,

@@ -12,7 +12,8 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
@@ -24,6 +25,9 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 use stage::{Error, Result};
+
+/// The address of a link's hardware (MAC address), by which neighbours know it.
+pub type Hardware = [u8; 6];
 
 /// For what must not be there yet, as O_CREAT|O_EXCL.
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
@@ -44,11 +48,19 @@ impl Netlink {
     }
 
     /// Make a veth pair: `outside` here, `inside` in the network namespace of process `pid`.
-    /// Both in one message, so that nothing is left half-way by whoever is killed.
-    pub fn veth(&mut self, outside: &str, inside: &str, pid: Pid) -> Result<()> {
+    /// Both in one message, so that nothing is left half-way by whoever is killed. The end
+    /// inside can be given its hardware address, else that is drawn by lot.
+    pub fn veth(
+        &mut self,
+        outside: &str,
+        inside: &str,
+        hardware: Option<Hardware>,
+        pid: Pid,
+    ) -> Result<()> {
         let mut peer = LinkMessage::default();
         peer.attributes.push(LinkAttribute::IfName(inside.to_string()));
         peer.attributes.push(LinkAttribute::NetNsPid(pid.as_raw().unsigned_abs()));
+        peer.attributes.extend(hardware.map(|it| LinkAttribute::Address(it.into())));
         let mut link = LinkMessage::default();
         link.attributes.push(LinkAttribute::IfName(outside.to_string()));
         link.attributes.push(LinkAttribute::LinkInfo(vec![
@@ -57,6 +69,42 @@ impl Netlink {
         ]));
         let call = format!("RTM_NEWLINK({outside}, veth, {inside} in {pid})");
         self.request(&call, RouteNetlinkMessage::NewLink(link), NEW)
+    }
+
+    /// Make a bridge, a switch in software.
+    pub fn bridge(&mut self, name: &str, hardware: Hardware) -> Result<()> {
+        let mut link = LinkMessage::default();
+        link.attributes.push(LinkAttribute::IfName(name.to_string()));
+        link.attributes.push(LinkAttribute::Address(hardware.into()));
+        let kind = LinkInfo::Kind(InfoKind::Bridge);
+        link.attributes.push(LinkAttribute::LinkInfo(vec![kind]));
+        let call = format!("RTM_NEWLINK({name}, bridge)");
+        self.request(&call, RouteNetlinkMessage::NewLink(link), NEW)
+    }
+
+    /// Make `link` a port of `bridge`.
+    pub fn plug(&mut self, link: &str, bridge: &str) -> Result<()> {
+        let change = LinkAttribute::Controller(index(bridge)?);
+        self.change(link, change, &format!("IFLA_MASTER={bridge}"))
+    }
+
+    /// Let the `port` of a bridge reach no other isolated port, only the bridge itself.
+    pub fn isolate(&mut self, port: &str) -> Result<()> {
+        let change = LinkAttribute::LinkInfo(vec![
+            LinkInfo::PortKind(InfoPortKind::Bridge),
+            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(
+                true,
+            )])),
+        ]);
+        self.change(port, change, "IFLA_BRPORT_ISOLATED")
+    }
+
+    fn change(&mut self, link: &str, change: LinkAttribute, shown: &str) -> Result<()> {
+        let mut message = LinkMessage::default();
+        message.header.index = index(link)?;
+        message.attributes.push(change);
+        let call = format!("RTM_NEWLINK({link}, {shown})");
+        self.request(&call, RouteNetlinkMessage::NewLink(message), 0)
     }
 
     /// Let packets in and out of `link`.

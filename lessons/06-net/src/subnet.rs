@@ -4,10 +4,12 @@
 //! gateway of all others. Read RFC 4632, section 3.1, for the notation `10.207.1.0/24`.
 
 use std::fmt::{self, Display};
+use std::fs;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use stage::{Error, Result};
 
 /// A range of addresses, such as `10.207.1.0/24`.
@@ -33,6 +35,12 @@ impl Subnet {
         self.address(2)
     }
 
+    /// All addresses but the gateway's: neither the first nor the last number (RFC 919).
+    pub fn guests(&self) -> impl Iterator<Item = Ipv4Addr> + use<'_> {
+        let last = (1 << (32 - u32::from(self.length))) - 2;
+        (2..=last).map(|number| self.address(number))
+    }
+
     fn address(&self, number: u32) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.network) + number)
     }
@@ -53,10 +61,58 @@ impl Subnet {
         Ok(())
     }
 
+    fn overlaps(&self, other: &Subnet) -> bool {
+        self.has(other.network) || other.has(self.network)
+    }
+
     fn has(&self, address: Ipv4Addr) -> bool {
         let differ = u32::from(address) ^ u32::from(self.network);
         differ >> (32 - u32::from(self.length)) == 0
     }
+}
+
+/// The first of `subnets` that no link and no route of this machine has to do with.
+pub fn first_free(subnets: &[&str]) -> Result<Subnet> {
+    let routes = routes()?;
+    for text in subnets {
+        let subnet: Subnet = text.parse().map_err(Error::input)?;
+        let is_used = routes.iter().any(|route| route.overlaps(&subnet));
+        if !is_used && subnet.must_be_free().is_ok() {
+            return Ok(subnet);
+        }
+    }
+    let tried = subnets.join(", ");
+    Err(Error::input(format!("every subnet is in use: {tried}"))
+        .hint("see `ip route`; or do without: --network none"))
+}
+
+/// Where this machine's routes lead, but for the default route: proc_pid_net(5).
+fn routes() -> Result<Vec<Subnet>> {
+    let table = "/proc/self/net/route";
+    let table = fs::read_to_string(table).map_err(|error| Error::io(table, &error))?;
+    let read = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // The bytes of both are written backwards.
+        let number = |at: usize| u32::from_str_radix(fields.get(at)?, 16).ok();
+        let (network, mask) = (number(1)?.swap_bytes(), number(7)?.swap_bytes());
+        let length = u8::try_from(mask.leading_ones()).ok()?;
+        Some(Subnet { network: network.into(), length })
+    };
+    Ok(table.lines().filter_map(read).filter(|route| route.length > 0).collect())
+}
+
+/// The subnet of the link called `name`; None if it is not up, or has no address.
+pub fn of_link(name: &str) -> Result<Option<Subnet>> {
+    let links = getifaddrs().map_err(|errno| Error::call("getifaddrs", errno))?;
+    let mut up = links.filter(|link| {
+        link.interface_name == name && link.flags.contains(InterfaceFlags::IFF_UP)
+    });
+    Ok(up.find_map(|link| {
+        let address = u32::from(link.address?.as_sockaddr_in()?.ip());
+        let mask = u32::from(link.netmask?.as_sockaddr_in()?.ip());
+        let length = u8::try_from(mask.leading_ones()).ok()?;
+        Some(Subnet { network: (address & mask).into(), length })
+    }))
 }
 
 impl FromStr for Subnet {

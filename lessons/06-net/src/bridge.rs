@@ -1,0 +1,257 @@
+//! How do many containers get at each other, and at the world?
+//!
+//! By a bridge: each container's cable ends in one of its ports. The host has an address on
+//! it, too, and is the gateway. The first container makes the bridge, the last one takes it
+//! away, and with it all that was changed for it. Who may send what is in firewall.rs.
+//!
+//! Read bridge(8), and `ip_forward` and `route_localnet` in the kernel's
+//! documentation, networking/ip-sysctl.rst.
+
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use nix::net::if_::if_nametoindex;
+use nix::unistd::Pid;
+use stage::{Error, Ledger, Result, ledger};
+
+use crate::firewall::{self, Guest, docker};
+use crate::netlink::{Hardware, Netlink};
+use crate::{INSIDE, Published, Subnet, subnet, unplug};
+
+/// The bridge of the engine; that of scripts/host_net.sh is fakedocker0.
+pub const NAME: &str = "fakedocker1";
+const SCRIPTS: &str = "fakedocker0";
+
+/// With what the names of its ports begin. The rest of an address follows.
+const PORT: &str = "fd-";
+
+/// Subnets of private addresses (RFC 1918): the first that is free is taken.
+const SUBNETS: [&str; 4] =
+    ["10.208.0.0/16", "10.209.0.0/16", "172.29.0.0/16", "192.168.208.0/20"];
+
+/// The bridge. While this value lives, nobody else changes it.
+pub struct Bridge {
+    subnet: Subnet,
+    netlink: Netlink,
+    is_new: bool,
+    _turn: File,
+}
+
+/// A container's place at the bridge. Dropped, it is given back; if we are killed, by the
+/// next [`sweep`].
+pub struct Place {
+    /// The container's address.
+    pub address: Ipv4Addr,
+    /// The first bits of it that it shares with its neighbours.
+    pub length: u8,
+    /// The host's address.
+    pub gateway: Ipv4Addr,
+    /// Why there is no firewall: then the container reaches the host, and nobody else.
+    pub refused: Option<Error>,
+    port: String,
+    farewell: String,
+    ledger: Option<Ledger>,
+}
+
+impl Bridge {
+    /// The bridge in our network namespace, which is made if need be.
+    pub fn open() -> Result<Bridge> {
+        let turn = take_turn()?;
+        let mut netlink = Netlink::open()?;
+        // Up is the last that it gets: one that is down was left half-made.
+        let found = subnet::of_link(NAME)?;
+        let is_new = found.is_none();
+        let subnet = match found {
+            Some(subnet) => subnet,
+            None => make(&mut netlink)?,
+        };
+        Ok(Bridge { subnet, netlink, is_new, _turn: turn })
+    }
+
+    /// Lay a cable from a free port to the network namespace of process `pid`.
+    pub fn plug(mut self, pid: Pid, published: &[Published]) -> Result<Place> {
+        let (address, mut ledger) = self.claim()?;
+        let [.., high, low] = address.octets();
+        let port = format!("{PORT}{high}.{low}");
+        let hardware = hardware_of(address);
+        let guest = Guest { bridge: NAME, port: &port, hardware, address, published };
+        let (welcome, farewell) = (guest.welcome(), guest.farewell());
+        // What is written down first can be taken back by whoever comes after us.
+        ledger.note(format!("{LINK}{port}"))?;
+        ledger.note(format!("{RULES}{farewell}"))?;
+        let (length, gateway) = (self.subnet.length(), self.subnet.gateway());
+        let ledger = Some(ledger);
+        let mut place =
+            Place { address, length, gateway, refused: None, port, farewell, ledger };
+        self.netlink.veth(&place.port, INSIDE, Some(hardware), pid)?;
+        self.netlink.plug(&place.port, NAME)?;
+        if let Err(why) = self.let_in(&welcome) {
+            // Without rules, the others must be safe from it in another way.
+            self.netlink.isolate(&place.port)?;
+            place.refused = Some(why);
+        }
+        self.netlink.set_up(&place.port)?;
+        Ok(place)
+    }
+
+    /// The first address that nobody has.
+    fn claim(&self) -> Result<(Ipv4Addr, Ledger)> {
+        for address in self.subnet.guests() {
+            if let Some(ledger) = Ledger::claim(LESSON, &address.to_string())? {
+                return Ok((address, ledger));
+            }
+        }
+        Err(Error::input(format!("all addresses of {} are taken", self.subnet)))
+    }
+
+    fn let_in(&self, welcome: &str) -> Result<()> {
+        let all = || format!("{}{welcome}\n", firewall::tables(NAME, PORT, &self.subnet));
+        match self.is_new {
+            true => firewall::apply(&all()),
+            // Without tables, nft may have come only after the bridge.
+            false => firewall::apply(welcome).or_else(|_| firewall::apply(&all())),
+        }
+    }
+}
+
+impl Place {
+    /// Give the place back, and take the bridge away if it was the last.
+    pub fn leave(mut self) -> Result<()> {
+        self.give_back()
+    }
+
+    fn give_back(&mut self) -> Result<()> {
+        let Some(ledger) = self.ledger.take() else { return Ok(()) };
+        let _turn = take_turn()?;
+        if let Err(error) = unplug(&self.port) {
+            ledger.leave_behind();
+            return Err(error);
+        }
+        drop(ledger);
+        if !Ledger::exists(LESSON)? {
+            return dismantle();
+        }
+        match self.refused {
+            None => firewall::apply(&self.farewell),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is not taken back here is, by `sweep`.
+        self.give_back().ok();
+    }
+}
+
+/// The name of our notes, and what can be in them.
+const LESSON: &str = "bridge";
+const LINK: &str = "link ";
+const RULES: &str = "rules ";
+
+/// Give back the places of killed engines, and say what they were.
+pub fn sweep() -> Result<Vec<String>> {
+    if !is_there() && !Ledger::exists(LESSON)? {
+        return Ok(Vec::new());
+    }
+    let _turn = take_turn()?;
+    let mut left = Ledger::abandoned(LESSON, |thing| {
+        match (thing.strip_prefix(LINK), thing.strip_prefix(RULES)) {
+            (Some(link), _) => unplug(link).is_ok(),
+            (_, Some(rules)) => {
+                // They came as a whole: if they cannot go, none of them was there.
+                firewall::apply(rules).ok();
+                true
+            }
+            _ => true,
+        }
+    })?;
+    left.retain(|thing| thing.starts_with(LINK));
+    if is_there() && !Ledger::exists(LESSON)? {
+        dismantle()?;
+        left.push(format!("bridge {NAME}"));
+    }
+    Ok(left)
+}
+
+/// Wait until no other of our programs changes this network namespace. The lock is on the
+/// namespace itself, so that it goes with it.
+fn take_turn() -> Result<File> {
+    let namespace = "/proc/self/ns/net";
+    let turn = File::open(namespace).and_then(|turn| {
+        turn.lock()?;
+        Ok(turn)
+    });
+    turn.map_err(|error| Error::io(format!("flock({namespace:?})"), &error))
+}
+
+fn is_there() -> bool {
+    if_nametoindex(NAME).is_ok()
+}
+
+fn make(netlink: &mut Netlink) -> Result<Subnet> {
+    let subnet = subnet::first_free(&SUBNETS)?;
+    unplug(NAME)?; // half-made by somebody who was killed
+    netlink.bridge(NAME, hardware_of(subnet.gateway()))?;
+    netlink.add_address(NAME, subnet.gateway(), subnet.length())?;
+    // A published port of 127.0.0.1 leads here: see `guard` in firewall.rs, too. This
+    // switch goes with the bridge.
+    write(&format!("conf/{NAME}/route_localnet"), "1")?;
+    forward()?;
+    if docker::is_there() {
+        ledger::remember(DOCKER, "")?;
+        docker::let_pass(NAME);
+    }
+    netlink.set_up(NAME)?;
+    Ok(subnet)
+}
+
+/// Take all away that the bridge has brought; the bridge itself last, so that who is killed
+/// here leaves a sign of it.
+fn dismantle() -> Result<()> {
+    firewall::apply(&firewall::no_tables(NAME)).ok(); // without nft, there are none
+    if ledger::recall(DOCKER).is_some() {
+        docker::dismiss();
+        ledger::forget(DOCKER)?;
+    }
+    // The scripts keep the same note: who goes last restores it.
+    if if_nametoindex(SCRIPTS).is_err()
+        && let Some(before) = ledger::recall(FORWARD)
+    {
+        write(FORWARD, before.trim())?;
+        ledger::forget(FORWARD)?;
+    }
+    unplug(NAME)
+}
+
+/// Let the host pass packets on, and write down first what it did before.
+fn forward() -> Result<()> {
+    let path = Path::new(SWITCHES).join(FORWARD);
+    let before = fs::read_to_string(&path);
+    let before = before.map_err(|error| Error::io(path.display(), &error))?;
+    if before.trim() == "1" {
+        return Ok(());
+    }
+    ledger::remember(FORWARD, &before)?;
+    write(FORWARD, "1")
+}
+
+/// Notes that belong to the bridge, not to a container.
+const FORWARD: &str = "ip_forward";
+const DOCKER: &str = "iptables";
+
+const SWITCHES: &str = "/proc/sys/net/ipv4";
+
+fn write(switch: &str, text: &str) -> Result<()> {
+    let path = Path::new(SWITCHES).join(switch);
+    fs::write(&path, text).map_err(|error| Error::io(path.display(), &error))
+}
+
+/// A hardware address that is made of the address, so that nobody remembers a wrong one
+/// when an address changes hands. 02: not given by a manufacturer.
+fn hardware_of(address: Ipv4Addr) -> Hardware {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
+}

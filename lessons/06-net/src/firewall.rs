@@ -1,0 +1,207 @@
+//! Who may send what to whom, and under which address?
+//!
+//! The kernel's packet filter, nftables, decides, by rules in tables. Ours are tables of our
+//! own: nobody else's rules are changed, and they go as a whole. A table has chains, which
+//! hang on hooks: the places that a packet passes. A set (here: of guests, and of published
+//! ports) is looked up by a rule, so that a container more is an element, not a rule.
+//!
+//! Read nft(8), and <https://wiki.nftables.org> for a picture of the hooks.
+
+use std::io::{ErrorKind, Write};
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
+
+use stage::{Error, Result};
+
+use crate::netlink::Hardware;
+use crate::{Published, Subnet};
+
+/// The tables of `bridge`, whose ports' names begin with `prefix`.
+pub fn tables(bridge: &str, prefix: &str, subnet: &Subnet) -> String {
+    format!(
+        r#"
+# Frames on the bridge: each port may send as its own container only.
+table bridge {bridge} {{
+    set guests {{ type ifname . ether_addr . ipv4_addr; }}
+    chain guard {{
+        type filter hook prerouting priority -300;
+        iifname != "{prefix}*" accept
+        ether type != {{ ip, arp }} drop
+        iifname . ether saddr . ip saddr != @guests drop
+        iifname . ether saddr . arp saddr ip != @guests drop
+        iifname . arp saddr ether . arp saddr ip != @guests drop
+        # The host's own loopback, which route_localnet would open.
+        ip daddr 127.0.0.0/8 drop
+    }}
+}}
+# Packets that the host routes.
+table ip {bridge} {{
+    map published {{
+        type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service
+        flags interval
+    }}
+    # A published port has another destination, for packets from outside ...
+    chain prerouting {{
+        type nat hook prerouting priority -100;
+        fib daddr type local meta l4proto {{ tcp, udp }} dnat ip to meta l4proto . ip daddr . th dport map @published
+    }}
+    # ... and for the host's own.
+    chain output {{
+        type nat hook output priority -100;
+        fib daddr type local meta l4proto {{ tcp, udp }} dnat ip to meta l4proto . ip daddr . th dport map @published
+    }}
+    chain postrouting {{
+        type nat hook postrouting priority 100;
+        # Outside, nobody knows the way back to our subnet: take the host's address.
+        ip saddr {subnet} oifname != "{bridge}" masquerade
+        # The answer must come back the way that the question took.
+        oifname "{bridge}" ct status dnat ip saddr {{ 127.0.0.0/8, {subnet} }} masquerade
+    }}
+    # From outside, only what was published or asked for.
+    chain forward {{
+        type filter hook forward priority 0;
+        oifname != "{bridge}" accept
+        iifname "{bridge}" accept
+        ct state established,related accept
+        ct status dnat accept
+        drop
+    }}
+}}
+"#
+    )
+}
+
+/// What the tables of a bridge know of one container.
+pub struct Guest<'g> {
+    /// The bridge.
+    pub bridge: &'g str,
+    /// The container's port of it.
+    pub port: &'g str,
+    /// Its hardware address.
+    pub hardware: Hardware,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its ports that are the host's, too.
+    pub published: &'g [Published],
+}
+
+impl Guest<'_> {
+    /// The commands that let it in.
+    pub fn welcome(&self) -> String {
+        let address = self.address;
+        let ports = self
+            .published
+            .iter()
+            .map(|it| format!("{} : {address} . {}", key(it), it.container));
+        self.each("add", ports.collect())
+    }
+
+    /// The commands that forget it.
+    pub fn farewell(&self) -> String {
+        self.each("delete", self.published.iter().map(key).collect())
+    }
+
+    /// In one line, so that it can be noted as one.
+    fn each(&self, verb: &str, ports: Vec<String>) -> String {
+        let Guest { bridge, port, address, .. } = self;
+        let hardware = self.hardware.map(|byte| format!("{byte:02x}")).join(":");
+        let guest = format!("{{ \"{port}\" . {hardware} . {address} }}");
+        let mut commands = format!("{verb} element bridge {bridge} guests {guest}");
+        for element in ports {
+            let command = format!("{verb} element ip {bridge} published {{ {element} }}");
+            commands.push_str(&format!("; {command}"));
+        }
+        commands
+    }
+}
+
+/// By what a published port is found: the protocol, the address, and the port.
+fn key(port: &Published) -> String {
+    let address = match *port.host.ip() {
+        Ipv4Addr::UNSPECIFIED => "0.0.0.0/0".to_string(),
+        address => address.to_string(),
+    };
+    format!("{} . {address} . {}", port.protocol, port.host.port())
+}
+
+/// The command that removes all tables of `bridge`, also if there are none.
+pub fn no_tables(bridge: &str) -> String {
+    ["ip", "bridge"]
+        .map(|family| {
+            format!("table {family} {bridge}\ndelete table {family} {bridge}\n")
+        })
+        .concat()
+}
+
+/// Let nft(8) carry out `commands`: all of them, or none.
+pub fn apply(commands: &str) -> Result<()> {
+    let nft = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut nft = nft.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Error::input("there is no nft").hint("it is in the package nftables")
+        }
+        _ => Error::io("nft", &error),
+    })?;
+    if let Some(mut input) = nft.stdin.take() {
+        // If nft has ended already, it has said why.
+        input.write_all(commands.as_bytes()).ok();
+    }
+    let ended = nft.wait_with_output().map_err(|error| Error::io("nft", &error))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let why = said.lines().next().unwrap_or("it gave no reason").to_string();
+    Err(Error::input(format!("nft failed: {why}")))
+}
+
+/// Where Docker or a firewall guards forwarding, no table of ours can overrule a refusal: a
+/// packet must be accepted there, too.
+pub mod docker {
+    use std::process::{Command, Stdio};
+
+    /// Our chain in the table `filter` of iptables(8).
+    const CHAIN: &str = "FAKEDOCKER1";
+
+    /// Whether forwarding is guarded by iptables.
+    pub fn is_there() -> bool {
+        let saved = Command::new("iptables-save").stderr(Stdio::null()).output();
+        let guards = |line: &str| {
+            line.starts_with(":FORWARD DROP") || line.starts_with("-A FORWARD")
+        };
+        saved.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).lines().any(guards))
+    }
+
+    /// Let packets from and to `bridge` pass. Returns whether that went well.
+    pub fn let_pass(bridge: &str) -> bool {
+        dismiss();
+        let words = [
+            format!("-N {CHAIN}"),
+            format!("-A {CHAIN} -i {bridge} -j ACCEPT"),
+            format!(
+                "-A {CHAIN} -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT"
+            ),
+            format!("-I FORWARD -j {CHAIN}"),
+        ];
+        words.iter().all(|words| iptables(words))
+    }
+
+    /// Take our chain away, as far as it is there.
+    pub fn dismiss() {
+        for words in ["-D FORWARD -j", "-F", "-X"] {
+            iptables(&format!("{words} {CHAIN}"));
+        }
+    }
+
+    fn iptables(words: &str) -> bool {
+        let mut iptables = Command::new("iptables");
+        iptables.args(["-w", "-t", "filter"]).args(words.split(' '));
+        let ended = iptables.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ended.is_ok_and(|status| status.success())
+    }
+}
