@@ -10,6 +10,8 @@
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
+//! | `users.rs` | as whom does a command run, by whose names? |
+//! | `userns.rs` | is a container's root nobody in particular outside? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
 //! | `killing.rs` | what is left when somebody is killed? |
@@ -23,4 +25,6 @@ mod killing;
 mod outside;
 mod statuses;
 mod terminal;
+mod userns;
+mod users;
 mod volumes;
