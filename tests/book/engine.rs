@@ -12,16 +12,20 @@
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
+//! | `bridge.rs` | do containers reach each other, and nobody in another's name? |
+//! | `networks.rs` | what does each `--network` give, and whose files are in /etc? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
+mod bridge;
 mod flags;
 mod host;
 mod images;
 mod joining;
 mod killing;
+mod networks;
 mod outside;
 mod statuses;
 mod terminal;

@@ -24,7 +24,7 @@ fn run(store: &Store, args: &[&str]) -> Ending {
 /// A container called `box` that runs until it is ended, and its first process.
 fn endless(store: &Store, image: &str) -> (Child, Process) {
     let run = ["run", "--rm", "--name", "box", "-e", processes::MARK];
-    let tail = [image, "tail", "-f", "/dev/null"];
+    let tail = ["--network", "none", image, "tail", "-f", "/dev/null"];
     let child = store.engine(&[&run[..], &FLAGS, &tail].concat()).start();
     let is_first = |it: &Process| it.name == "tail" && it.is_number_one();
     (child, await_one("tail", is_first))

@@ -30,8 +30,8 @@ fn with_users(scene: impl FnOnce(&Store, &str)) {
 }
 
 /// Says the user, the group, the groups besides, and the home.
-const WHO: &str =
-    "echo $(id -u) $(id -g) [$(grep Groups /proc/self/status | cut -f 2-)] $HOME";
+const WHO: &str = "groups=$(grep Groups /proc/self/status | cut -f 2-)
+    echo $(id -u) $(id -g) [${groups% }] $HOME";
 
 fn who(store: &Store, rootfs: &str, flags: &[&str]) -> Ending {
     store.run(&[flags, &["--rootfs", rootfs, "sh", "-c", WHO]].concat()).end()
@@ -182,7 +182,7 @@ fn what_is_no_list_of_users_is_not_read() {
         };
         with_passwd(noise, |store, rootfs| {
             let ending = who(store, rootfs, &["-u", "image"]);
-            assert_eq!(ending.assert_status(0).out, "9 9 [] /noise\n");
+            assert_eq!(ending.assert_status(0).out, "9 9 [50 51] /noise\n");
         });
         with_passwd(
             |_| (),
@@ -220,7 +220,8 @@ fn who_joins_may_be_somebody_else() {
         with_users(|store, rootfs| {
             let run =
                 ["run", "--rm", "--name", "box", "-e", processes::MARK, "-u", "image"];
-            let tail = ["--rootfs", rootfs, "tail", "-f", "/dev/null"];
+            let tail =
+                ["--network", "none", "--rootfs", rootfs, "tail", "-f", "/dev/null"];
             let mut child = store.engine(&[&run[..], &tail].concat()).start();
             let exec = |flags: &[&str], command: &[&str]| {
                 store.engine(&[&["exec"], flags, &["box"], command].concat()).end()
@@ -258,7 +259,7 @@ fn an_engine_that_is_killed_leaves_no_other_user_either() {
     undisturbed(|| {
         let store = Store::new();
         let before = Machine::look();
-        let mut child = endless(&store, &["-u", "33"], "host");
+        let mut child = endless(&store, &["--network", "none", "-u", "33"], "host");
         child.kill().expect("it is there");
         child.wait().expect("it ends");
         before.assert_same(&["processes", "mounts"]);

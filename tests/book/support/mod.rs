@@ -7,8 +7,10 @@ pub mod machine;
 pub mod narration;
 pub mod processes;
 pub mod rootfs;
+pub mod site;
 pub mod strace;
 pub mod tmux;
+pub mod town;
 pub mod wait;
 
 use std::fs::File;
