@@ -152,7 +152,8 @@ fn who_joins_is_in_the_same_user_namespace() {
             store.engine(&args).end().assert_status(0).assert_quiet().out.clone()
         };
         for kind in ["user", "uts", "ipc", "pid", "mnt", "net"] {
-            let both = format!("readlink /proc/1/ns/{kind} /proc/self/ns/{kind}");
+            let both =
+                format!("readlink /proc/1/ns/{kind}; readlink /proc/self/ns/{kind}");
             let both = exec(&[], &both);
             let (one, other) = both.split_once('\n').expect("two lines");
             assert_eq!(one, other.trim_end());
