@@ -4,6 +4,7 @@
 //! to the machine, not to a store: who has which place is noted where the bridge is made.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -179,7 +180,7 @@ impl Connection {
         Ok(Connection { setup, held, place: None })
     }
 
-    /// Connect the network namespace of process `pid`. Returns what [`configure`] is to know.
+    /// Connect the network namespace of process `pid`. Returns what it is to know of that.
     pub fn connect(&mut self, pid: Pid) -> Result<String> {
         let place = Bridge::open()
             .and_then(|bridge| bridge.plug(pid, &self.setup.published))
@@ -191,9 +192,9 @@ impl Connection {
             warn_of(why);
             self.held.clear();
         }
-        let Place { address, length, gateway, .. } = place;
+        let word = place.to_string();
         self.place = Some(place);
-        Ok(format!("{address} {length} {gateway}"))
+        Ok(word)
     }
 
     /// Its address, if it has one.
@@ -227,22 +228,8 @@ pub fn sweep() -> Result<Vec<String>> {
     bridge::sweep()
 }
 
-/// The container's side: an address and a way out, as [`Connection::connect`] says.
-pub fn configure(word: &str) -> Result<()> {
-    let mut words = word.split(' ');
-    let mut next = || words.next().unwrap_or_default();
-    let (address, length, gateway) =
-        (next().parse().ok(), next().parse().ok(), next().parse().ok());
-    match (address, length, gateway) {
-        (Some(address), Some(length), Some(gateway)) => {
-            net::configure(address, length, gateway)
-        }
-        _ => Err(Error::input(format!("{word:?} is no place in a network"))),
-    }
-}
-
-impl std::fmt::Display for Network {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Network::Bridge => f.write_str("bridge"),
             Network::Host => f.write_str("host"),

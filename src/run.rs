@@ -10,11 +10,12 @@ use std::path::Path;
 use enter::Kind;
 use mount::protect;
 use mount::target::Root;
+use net::bridge;
 use overlay::Layers;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
 use crate::spec::{Spec, User};
-use crate::{network, userns};
+use crate::userns;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
@@ -58,7 +59,7 @@ pub fn contain<'s>(
 
         // Lesson 6 again: the cable is there, and we are told our address.
         if spec.is_connected() {
-            network::configure(&cue.listen()?)?;
+            bridge::configure(&cue.listen()?)?;
         }
 
         // What takes rights away comes last: the steps before needed them. These paths are
@@ -80,7 +81,7 @@ pub fn contain<'s>(
     })?;
     if spec.is_connected() {
         first.evidence()?;
-        let word = connect(first.pid())?;
+        let word = connect(first.pid()).map_err(|error| first.blame(error))?;
         first.say(&word)?;
     }
     Ok(first)

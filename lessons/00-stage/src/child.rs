@@ -220,8 +220,26 @@ impl Child<'_> {
 
     /// Give a child that waits in [`Cue::listen`] what it waits for: at most a line.
     pub fn say(&mut self, words: &str) -> Result<()> {
-        let told = self.go.write_all(format!("{words}\n").as_bytes());
-        told.map_err(|error| Error::io("write", &error))
+        match self.go.write_all(format!("{words}\n").as_bytes()) {
+            // It has ended, or has become another program: it has said why.
+            Err(error) => Err(self.blame(Error::io("write", &error))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// What to tell when something that we did for the child has failed with `error`: if the
+    /// child has ended, its own failure came first.
+    pub fn blame(&mut self, error: Error) -> Error {
+        // In this order: what a child that has ended had to say is in the pipe.
+        if self.look_after().and_then(|()| self.listen()).is_err() {
+            return error;
+        }
+        while let Some(message) = Message::take(&mut self.arrived) {
+            if let Message::Failure(its) = message {
+                return its;
+            }
+        }
+        error
     }
 
     /// Wait until the child has become another program, which closes its pipe, or has ended.

@@ -190,8 +190,9 @@ impl Drop for Folder {
     }
 }
 
-/// The folder of all notes. /run is emptied when the machine restarts, as are the things that we note. Root of a
-/// user namespace (lesson 5) may not write there, and is another user outside.
+/// The folder of all notes. /run is emptied when the machine restarts, as are the things
+/// that we note. Root of a user namespace (lesson 5) may not write there, and is another
+/// user outside.
 fn folder() -> PathBuf {
     if geteuid().is_root() && access("/run", AccessFlags::W_OK).is_ok() {
         return "/run/fakedocker".into();

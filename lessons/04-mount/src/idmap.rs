@@ -21,25 +21,27 @@ use crate::attributes::change;
 /// Show the folder `source` at `target`, its owners translated by the maps of the user
 /// namespace `users`. What is mounted below `source` is not shown.
 pub fn show(stage: &Stage, source: &Path, target: &Path, users: &OwnedFd) -> Result<()> {
+    // A copy of the mount that is nowhere yet: only that can get a map, and only once.
     let flags = "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC";
     let call = format!("open_tree(AT_FDCWD, {source:?}, {flags})");
-    // A mount that is nowhere yet: only then can it get a map, and only once.
     let tree = stage.ask(call, || open_tree(source))?;
-    let fd = descriptor(&tree);
+    translate(stage, &tree, users).map_err(|error| refused(error, source))?;
+    let (fd, flags) = (descriptor(&tree), "MOVE_MOUNT_F_EMPTY_PATH");
+    let call = format!("move_mount({fd}, \"\", AT_FDCWD, {target:?}, {flags})");
+    stage.ask(call, || move_mount(&tree, target))
+}
+
+fn translate(stage: &Stage, tree: &OwnedFd, users: &OwnedFd) -> Result<()> {
     let attributes = libc::mount_attr {
         attr_set: libc::MOUNT_ATTR_IDMAP,
         attr_clr: 0,
         propagation: 0,
         userns_fd: users.as_raw_fd().unsigned_abs().into(),
     };
+    let fd = descriptor(tree);
     let set = format!("{{attr_set=MOUNT_ATTR_IDMAP, userns_fd={}}}", users.as_raw_fd());
     let call = format!("mount_setattr({fd}, \"\", AT_EMPTY_PATH, {set}, 32)");
-    stage
-        .ask(call, || change(&tree, libc::AT_EMPTY_PATH, &attributes))
-        .map_err(|error| refused(error, source))?;
-    let call =
-        format!("move_mount({fd}, \"\", AT_FDCWD, {target:?}, MOVE_MOUNT_F_EMPTY_PATH)");
-    stage.ask(call, || move_mount(&tree, target))
+    stage.ask(call, || change(tree, libc::AT_EMPTY_PATH, &attributes))
 }
 
 fn refused(error: Error, source: &Path) -> Error {

@@ -7,6 +7,7 @@
 //! Read bridge(8), and `ip_forward` and `route_localnet` in the kernel's
 //! documentation, networking/ip-sysctl.rst.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -69,30 +70,44 @@ impl Bridge {
         Ok(Bridge { subnet, netlink, is_new, _turn: turn })
     }
 
-    /// Lay a cable from a free port to the network namespace of process `pid`.
+    /// Lay a cable from a free port to the network namespace of process `pid`, whose
+    /// `published` ports are the host's, too.
     pub fn plug(mut self, pid: Pid, published: &[Published]) -> Result<Place> {
         let (address, mut ledger) = self.claim()?;
         let [.., high, low] = address.octets();
         let port = format!("{PORT}{high}.{low}");
         let hardware = hardware_of(address);
         let guest = Guest { bridge: NAME, port: &port, hardware, address, published };
-        let (welcome, farewell) = (guest.welcome(), guest.farewell());
         // What is written down first can be taken back by whoever comes after us.
         ledger.note(format!("{LINK}{port}"))?;
-        ledger.note(format!("{RULES}{farewell}"))?;
-        let (length, gateway) = (self.subnet.length(), self.subnet.gateway());
-        let ledger = Some(ledger);
-        let mut place =
-            Place { address, length, gateway, refused: None, port, farewell, ledger };
-        self.netlink.veth(&place.port, INSIDE, Some(hardware), pid)?;
-        self.netlink.plug(&place.port, NAME)?;
-        if let Err(why) = self.let_in(&welcome) {
-            // Without rules, the others must be safe from it in another way.
-            self.netlink.isolate(&place.port)?;
-            place.refused = Some(why);
-        }
-        self.netlink.set_up(&place.port)?;
+        ledger.note(format!("{RULES}{}", guest.farewell()))?;
+        let refused = self.connect(&guest, pid);
+        let mut place = Place {
+            address,
+            length: self.subnet.length(),
+            gateway: self.subnet.gateway(),
+            farewell: guest.farewell(),
+            refused: None,
+            ledger: Some(ledger),
+            port,
+        };
+        // Should the place be given back, that takes a turn of its own.
+        drop(self);
+        place.refused = refused?;
         Ok(place)
+    }
+
+    /// Make the cable, and let it in by the firewall. Returns why it was not let in.
+    fn connect(&mut self, guest: &Guest, pid: Pid) -> Result<Option<Error>> {
+        self.netlink.veth(guest.port, INSIDE, Some(guest.hardware), pid)?;
+        self.netlink.plug(guest.port, NAME)?;
+        let refused = self.let_in(&guest.welcome()).err();
+        if refused.is_some() {
+            // Without rules, the others must be safe from it in another way.
+            self.netlink.isolate(guest.port)?;
+        }
+        self.netlink.set_up(guest.port)?;
+        Ok(refused)
     }
 
     /// The first address that nobody has.
@@ -113,6 +128,25 @@ impl Bridge {
             false => firewall::apply(welcome).or_else(|_| firewall::apply(&all())),
         }
     }
+}
+
+impl fmt::Display for Place {
+    /// As [`configure`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} {}", self.address, self.length, self.gateway)
+    }
+}
+
+/// The container's half: take the place that is written in `word`, and return its address.
+pub fn configure(word: &str) -> Result<Ipv4Addr> {
+    let parts = word.split_once(' ').and_then(|(address, gateway)| {
+        let (address, length) = address.split_once('/')?;
+        Some((address.parse().ok()?, length.parse().ok()?, gateway.parse().ok()?))
+    });
+    let (address, length, gateway) =
+        parts.ok_or_else(|| Error::input(format!("{word:?} is no place at a bridge")))?;
+    crate::configure(address, length, gateway)?;
+    Ok(address)
 }
 
 impl Place {
@@ -251,7 +285,7 @@ fn write(switch: &str, text: &str) -> Result<()> {
 
 /// A hardware address that is made of the address, so that nobody remembers a wrong one
 /// when an address changes hands. 02: not given by a manufacturer.
-fn hardware_of(address: Ipv4Addr) -> Hardware {
+pub fn hardware_of(address: Ipv4Addr) -> Hardware {
     let [a, b, c, d] = address.octets();
     [0x02, 0x42, a, b, c, d]
 }

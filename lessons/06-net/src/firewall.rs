@@ -18,58 +18,68 @@ use crate::{Published, Subnet};
 
 /// The tables of `bridge`, whose ports' names begin with `prefix`.
 pub fn tables(bridge: &str, prefix: &str, subnet: &Subnet) -> String {
-    format!(
-        r#"
-# Frames on the bridge: each port may send as its own container only.
-table bridge {bridge} {{
-    set guests {{ type ifname . ether_addr . ipv4_addr; }}
-    chain guard {{
+    let tables = [GUARD, ROUTES].concat();
+    tables
+        .replace("BRIDGE", bridge)
+        .replace("PREFIX", prefix)
+        .replace("SUBNET", &subnet.to_string())
+}
+
+/// Frames on the bridge: each port may send as its own container only.
+pub const GUARD: &str = r#"
+table bridge BRIDGE {
+    set guests { type ifname . ether_addr . ipv4_addr; }
+    chain guard {
         type filter hook prerouting priority -300;
-        iifname != "{prefix}*" accept
-        ether type != {{ ip, arp }} drop
+        iifname != "PREFIX*" accept
+        ether type != { ip, arp } drop
         iifname . ether saddr . ip saddr != @guests drop
         iifname . ether saddr . arp saddr ip != @guests drop
         iifname . arp saddr ether . arp saddr ip != @guests drop
         # The host's own loopback, which route_localnet would open.
         ip daddr 127.0.0.0/8 drop
-    }}
-}}
-# Packets that the host routes.
-table ip {bridge} {{
-    map published {{
+    }
+}
+"#;
+
+/// Packets that the host routes. A published port has another destination, for packets from
+/// outside and for the host's own.
+pub const ROUTES: &str = r#"
+table ip BRIDGE {
+    map published {
         type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service
         flags interval
-    }}
-    # A published port has another destination, for packets from outside ...
-    chain prerouting {{
+    }
+    chain published_ports {
+        fib daddr type local meta l4proto { tcp, udp } \
+            dnat ip to meta l4proto . ip daddr . th dport map @published
+    }
+    chain prerouting {
         type nat hook prerouting priority -100;
-        fib daddr type local meta l4proto {{ tcp, udp }} dnat ip to meta l4proto . ip daddr . th dport map @published
-    }}
-    # ... and for the host's own.
-    chain output {{
+        jump published_ports
+    }
+    chain output {
         type nat hook output priority -100;
-        fib daddr type local meta l4proto {{ tcp, udp }} dnat ip to meta l4proto . ip daddr . th dport map @published
-    }}
-    chain postrouting {{
+        jump published_ports
+    }
+    chain postrouting {
         type nat hook postrouting priority 100;
         # Outside, nobody knows the way back to our subnet: take the host's address.
-        ip saddr {subnet} oifname != "{bridge}" masquerade
+        ip saddr SUBNET oifname != "BRIDGE" masquerade
         # The answer must come back the way that the question took.
-        oifname "{bridge}" ct status dnat ip saddr {{ 127.0.0.0/8, {subnet} }} masquerade
-    }}
+        oifname "BRIDGE" ct status dnat ip saddr { 127.0.0.0/8, SUBNET } masquerade
+    }
     # From outside, only what was published or asked for.
-    chain forward {{
+    chain forward {
         type filter hook forward priority 0;
-        oifname != "{bridge}" accept
-        iifname "{bridge}" accept
+        oifname != "BRIDGE" accept
+        iifname "BRIDGE" accept
         ct state established,related accept
         ct status dnat accept
         drop
-    }}
-}}
-"#
-    )
+    }
 }
+"#;
 
 /// What the tables of a bridge know of one container.
 pub struct Guest<'g> {

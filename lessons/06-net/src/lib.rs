@@ -87,7 +87,8 @@ pub fn sweep() -> Result<Vec<String>> {
     Ok(left.into_iter().map(|link| format!("link {link}")).collect())
 }
 
-/// Remove a cable by the name of one end, in our own network namespace. One that is gone already is not an error.
+/// Remove a cable by the name of one end, in our own network namespace. One that is gone
+/// already is not an error.
 pub(crate) fn unplug(link: &str) -> Result<()> {
     match Netlink::open()?.remove(link) {
         Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(()),

@@ -13,6 +13,7 @@ use stage::{Command, Error, Evidence, Flags, Program, Result, Stage, Verdict};
 
 mod echo;
 mod look;
+mod neighbours;
 
 use echo::{answer, ask, hear, listen};
 use look::NONE;
@@ -26,6 +27,9 @@ struct Args {
     /// Lay no cable: that is left to scripts/host_net.sh and scripts/inner_net.sh
     #[arg(long)]
     bare: bool,
+    /// Instead: who gets what is sent to a neighbour on the same bridge?
+    #[arg(long, conflicts_with_all = ["bare", "subnet", "argv"])]
+    bridge: bool,
     #[command(flatten)]
     flags: Flags,
     #[command(flatten)]
@@ -39,7 +43,11 @@ fn main() -> ExitCode {
         for left in net::sweep()? {
             stage.note(&format!("removed what a killed run had left: {left}"));
         }
-        if args.bare { play_bare(stage, &args) } else { play(stage, &args) }
+        match args {
+            Args { bridge: true, .. } => neighbours::play(stage),
+            Args { bare: true, .. } => play_bare(stage, &args),
+            _ => play(stage, &args),
+        }
     })
 }
 

@@ -99,6 +99,11 @@ impl Netlink {
         self.change(port, change, "IFLA_BRPORT_ISOLATED")
     }
 
+    /// Give `link` another hardware address.
+    pub fn set_hardware(&mut self, link: &str, hardware: Hardware) -> Result<()> {
+        self.change(link, LinkAttribute::Address(hardware.into()), "IFLA_ADDRESS")
+    }
+
     fn change(&mut self, link: &str, change: LinkAttribute, shown: &str) -> Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = index(link)?;

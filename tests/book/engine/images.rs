@@ -74,7 +74,10 @@ fn containers_of_one_image_do_not_see_each_other() {
             Ending::from(child.wait_with_output().expect("it ends")).assert_status(0);
         }
         let third = store.run(&["busybox", "ls", "/etc"]).end();
-        assert_eq!(third.assert_status(0).out, "group\npasswd\n");
+        assert_eq!(
+            third.assert_status(0).out,
+            "group\nhostname\nhosts\npasswd\nresolv.conf\n"
+        );
     });
 }
 

@@ -173,8 +173,8 @@ fn a_link_to_a_file_of_the_host_is_not_followed_outside() {
         let folder = Folder::new("victim");
         let (victim, missing) =
             (folder.write("file", "the host's\n"), folder.at("missing"));
-        let mine = folder.write("mine", "mine\n");
         for target in [&victim, &missing] {
+            let mine = folder.write("mine", "mine\n");
             with_link("data", Path::new(target), |store, rootfs| {
                 let volume = format!("{mine}:/data");
                 let script = "cat /data; echo changed > /data";
