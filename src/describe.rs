@@ -12,6 +12,8 @@ use crate::network::{self, Setup};
 use crate::rootless::{self, Numbers};
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
+use crate::userns::Users;
+use crate::users;
 
 /// What somebody wants to run.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +32,10 @@ pub struct Request {
     pub env: Vec<String>,
     /// The working directory.
     pub cwd: Option<PathBuf>,
+    /// `USER[:GROUP]`, names or numbers; else root.
+    pub user: Option<String>,
+    /// Who its users are outside.
+    pub users: Users,
     /// `HOST:CONTAINER[:ro]`
     pub volumes: Vec<String>,
     /// Whether the root file system is read-only.
@@ -100,13 +106,16 @@ pub fn spec(
         (None, Some(image)) => image.rootfs.clone(),
         (None, None) => "/".into(),
     };
+    let user = users::in_image(std::slice::from_ref(&lower), request.user.as_deref())?;
+    let (home, user) = (user.home.clone(), user.into());
+    let user = rootless::possible(user, request.users, &Numbers::here()?)?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
     let mut mounts = match &from.view {
         Some(view) => view.mounts(plan)?,
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
-    mounts.extend(standard_mounts(network)?);
+    mounts.extend(standard_mounts(request, network)?);
     if request.is_host() {
         mounts.extend(host_mounts(store));
     }
@@ -118,23 +127,31 @@ pub fn spec(
         oci_version: "1.2.0".into(),
         process: Process {
             args: command(request, &lower),
-            env: environment(request, &hostname)?,
+            env: environment(request, &hostname, &home)?,
             cwd: request.cwd.clone().unwrap_or("/".into()),
+            user,
         },
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: linux(network),
+        linux: linux(request, network),
         annotations: network.annotations(),
     })
 }
 
-fn linux(network: &Setup) -> Linux {
+fn linux(request: &Request, network: &Setup) -> Linux {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
     namespaces.extend(network.namespace());
+    namespaces.extend(request.users.namespace());
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
-    Linux { namespaces, masked_paths: paths(&MASKED), readonly_paths: paths(&READ_ONLY) }
+    Linux {
+        namespaces,
+        uid_mappings: request.users.mappings(),
+        gid_mappings: request.users.mappings(),
+        masked_paths: paths(&MASKED),
+        readonly_paths: paths(&READ_ONLY),
+    }
 }
 
 /// An overlay on the folder `place` of the container.
@@ -177,25 +194,38 @@ pub(crate) fn bind(source: &Path, destination: &Path, options: &str) -> Mount {
 const TTY: u32 = 5;
 
 /// What every container finds; sizes in KiB (`k`), as in tmpfs(5).
-fn standard_mounts(network: &Setup) -> Result<[Mount; 6]> {
-    let (sys, fixed) = (Path::new("/sys"), "ro,nosuid,nodev,noexec");
-    // /sys shows a network: who mounts a new one must be root of that.
-    let sysfs = match rootless::is_rootless() && network.namespace().is_none() {
-        true => bind(sys, sys, fixed),
-        false => mount("/sys", "sysfs", fixed),
+fn standard_mounts(request: &Request, network: &Setup) -> Result<Vec<Mount>> {
+    // Who may write to each other's terminals: a small map has no such group.
+    let tty = match request.users.has_group(TTY) && Numbers::here()?.has_group(TTY) {
+        true => format!(",gid={TTY}"),
+        false => String::new(),
     };
-    let mut terminals = "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620".to_string();
-    if Numbers::here()?.has_group(TTY) {
-        terminals.push_str(&format!(",gid={TTY}"));
-    }
-    Ok([
-        mount("/proc", "proc", "nosuid,nodev,noexec"),
-        sysfs,
+    let devpts = format!("nosuid,noexec,newinstance,ptmxmode=0666,mode=0620{tty}");
+    let mut mounts = vec![mount("/proc", "proc", "nosuid,nodev,noexec")];
+    mounts.extend(sysfs(request, network));
+    mounts.extend([
         mount("/dev", "tmpfs", "nosuid,nodev,noexec,mode=755,size=65536k"),
-        mount("/dev/pts", "devpts", &terminals),
+        mount("/dev/pts", "devpts", &devpts),
         mount("/dev/shm", "tmpfs", "nosuid,nodev,noexec,mode=1777,size=65536k"),
         mount("/dev/mqueue", "mqueue", "nosuid,nodev,noexec"),
-    ])
+    ]);
+    Ok(mounts)
+}
+
+/// sysfs belongs to a network namespace. Root of a user namespace may not mount another's
+/// than its own, but show the host's, without the cgroups that are mounted in it.
+fn sysfs(request: &Request, network: &Setup) -> Vec<Mount> {
+    let (sys, fixed) = (Path::new("/sys"), "ro,nosuid,nodev,noexec");
+    let is_ours = match (network.namespace(), request.users) {
+        (None, users) => users == Users::Host && !rootless::is_rootless(),
+        // Another container's belongs to its user namespace, which without root is ours.
+        (Some(namespace), users) => namespace.path.is_none() || users == Users::Host,
+    };
+    if is_ours {
+        return vec![mount("/sys", "sysfs", fixed)];
+    }
+    let without = mount("/sys/fs/cgroup", "tmpfs", "ro,nosuid,nodev,noexec,mode=755");
+    vec![bind(sys, sys, fixed), without]
 }
 
 /// What the image `host` must not share with the machine: running services' files, and the
@@ -253,9 +283,9 @@ fn read_volume(text: &str) -> Result<Mount> {
 }
 
 /// Docker's environment: PATH, HOSTNAME, HOME, with a terminal TERM, then the user's.
-fn environment(request: &Request, hostname: &str) -> Result<Vec<String>> {
-    let mut env =
-        vec![PATH.to_string(), format!("HOSTNAME={hostname}"), "HOME=/root".into()];
+fn environment(request: &Request, hostname: &str, home: &str) -> Result<Vec<String>> {
+    let hostname = format!("HOSTNAME={hostname}");
+    let mut env = vec![PATH.to_string(), hostname, format!("HOME={home}")];
     if request.terminal {
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         env.push(format!("TERM={term}"));

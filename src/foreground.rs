@@ -50,6 +50,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
+    sys::give_pipes_to(spec.user_outside());
     let connect = |pid| {
         let word = connection.connect(&stage, pid)?;
         container.meets_others(store, connection.hosts(&spec.hostname, name))?;

@@ -12,6 +12,8 @@
 //! | `describe.rs` | how do an image and some flags become a description? |
 //! | `host.rs` | how does the machine become an image for somebody who is not root? |
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
+//! | `users.rs` | as whom does a process run in a container? |
+//! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
 //! | `network.rs` | which network does a container get? |
 //! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
@@ -36,3 +38,5 @@ pub mod spec;
 pub mod stand_in;
 pub mod store;
 pub mod sys;
+pub mod userns;
+pub mod users;

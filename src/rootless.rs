@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 
 use enter::Kind;
 use overlay::release;
-use stage::{Evidence, Pid, Result, Stage, proc};
+use stage::{Error, Evidence, Pid, Result, Stage, proc};
 use user::{Line, Maps};
 
+use crate::spec::User;
+
 use crate::store::{self, Store};
+use crate::userns::Users;
 use crate::{container, sys};
 
 /// Whether the machine is somebody else's: we are not root, or root of a user namespace.
@@ -88,10 +91,15 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// As the kernel knows them.
+    /// Those of our own user namespace.
     pub fn here() -> Result<Numbers> {
-        let uids = Line::read("/proc/self/uid_map")?;
-        Ok(Numbers { maps: Maps { uids, gids: Line::read("/proc/self/gid_map")? } })
+        Numbers::of(Pid::this())
+    }
+
+    /// Those of the user namespace of process `pid`.
+    pub fn of(pid: Pid) -> Result<Numbers> {
+        let read = |map: &str| Line::read(&format!("/proc/{pid}/{map}"));
+        Ok(Numbers { maps: Maps { uids: read("uid_map")?, gids: read("gid_map")? } })
     }
 
     /// Whether there is a user `uid`.
@@ -113,6 +121,29 @@ impl Numbers {
 fn is_in(lines: &[Line], number: u32) -> bool {
     let place = |line: &Line| number.checked_sub(line.inside);
     lines.iter().any(|line| place(line).is_some_and(|place| place < line.count))
+}
+
+/// The `user` of a process, if there is such a one among `numbers`. Groups that are not are
+/// left out.
+pub fn possible(user: User, users: Users, numbers: &Numbers) -> Result<User> {
+    if !is_rootless() {
+        return Ok(user);
+    }
+    if users != Users::Host {
+        return Err(Error::input(
+            "--userns takes root: without, all users are ours anyway",
+        ));
+    }
+    let mut user = user;
+    user.additional_gids.retain(|gid| numbers.has_group(*gid));
+    match numbers.has_user(user.uid) && numbers.has_group(user.gid) {
+        true => Ok(user),
+        false => Err(Error::input(format!(
+            "there is no user {}:{} here: numbers set aside for you, and newuidmap, bring more",
+            user.uid, user.gid
+        ))
+        .hint("lesson 5, \"More than one number\", tells how; or do without -u")),
+    }
 }
 
 /// Where the store is, unless somebody says otherwise: root has one for the machine, others

@@ -15,6 +15,7 @@ use mount::furnish::Mount as Entry;
 use overlay::Layers;
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
+use user::{Line, Maps};
 
 use crate::network::{NETWORK, Network};
 
@@ -48,6 +49,22 @@ pub struct Process {
     pub env: Vec<String>,
     /// Its working directory, absolute.
     pub cwd: PathBuf,
+    /// Who it is, by the container's numbers.
+    #[serde(default)]
+    pub user: User,
+}
+
+/// A user and its groups: root and no others, unless said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The groups besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_gids: Vec<u32>,
 }
 
 /// The root file system.
@@ -80,16 +97,35 @@ pub struct Mount {
 pub struct Linux {
     /// The namespaces that the container has for itself.
     pub namespaces: Vec<Namespace>,
+    /// With a user namespace: who its users are outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// And its groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
     /// Paths that nobody in the container can read.
     pub masked_paths: Vec<PathBuf>,
     /// Paths that nobody in the container can write to.
     pub readonly_paths: Vec<PathBuf>,
 }
 
+/// A range of users or groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdMapping {
+    /// The first number inside.
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// The first number outside.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many there are.
+    pub size: u32,
+}
+
 /// A namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
-    /// `pid`, `uts`, `ipc`, `mount` or `network`.
+    /// `pid`, `uts`, `ipc`, `mount`, `network` or `user`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Somebody else's, to be joined; else one of its own is made.
@@ -117,7 +153,47 @@ impl Spec {
                 Err(Error::input(format!("a container needs its own {kind} namespace")))
             }
             None => self.stacks().map(drop),
+        }?;
+        self.check_users()
+    }
+
+    /// Refuse users that the container cannot have.
+    fn check_users(&self) -> Result<()> {
+        let Some(maps) = self.users() else { return Ok(()) };
+        mount::idmap::check_kernel()?;
+        maps.check()?;
+        let User { uid, gid, additional_gids } = &self.process.user;
+        let mut gids = additional_gids.iter().chain([gid]);
+        let user = (maps.user_outside(*uid).is_none()).then_some(("user", uid));
+        let group = gids.find(|gid| maps.group_outside(**gid).is_none());
+        match user.or(group.map(|gid| ("group", gid))) {
+            Some((what, number)) => Err(Error::input(format!(
+                "{what} {number} is not one of the container's, whose numbers are mapped"
+            ))
+            .hint("--userns FIRST:COUNT has the numbers below COUNT")),
+            None => Ok(()),
         }
+    }
+
+    /// Who its users are outside, if it has a user namespace.
+    pub fn users(&self) -> Option<Maps> {
+        let lines = |mappings: &[IdMapping]| {
+            let lines = mappings.iter().map(|it| Line {
+                inside: it.container_id,
+                outside: it.host_id,
+                count: it.size,
+            });
+            lines.collect()
+        };
+        let Linux { uid_mappings, gid_mappings, .. } = &self.linux;
+        let maps = Maps { uids: lines(uid_mappings), gids: lines(gid_mappings) };
+        self.namespace("user").map(|_| maps)
+    }
+
+    /// Who its process is outside.
+    pub fn user_outside(&self) -> u32 {
+        let uid = self.process.user.uid;
+        self.users().and_then(|maps| maps.user_outside(uid)).unwrap_or(uid)
     }
 
     /// The overlays that the root file system is made of: the one on "/" first, then those
@@ -202,12 +278,21 @@ mod tests {
             "mounts": [{"destination": "/", "type": "overlay", "source": "overlay",
                 "options": ["lowerdir=/a:b", "lowerdir=/c", "upperdir=/u", "workdir=/w"]}],
             "linux": {"namespaces": [{"type": "pid"}, {"type": "uts"}, {"type": "ipc"},
-                {"type": "mount"}], "maskedPaths": ["/proc/keys"], "readonlyPaths": []}
+                {"type": "mount"}, {"type": "user"}],
+                "uidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
+                "gidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
+                "maskedPaths": ["/proc/keys"], "readonlyPaths": []}
         }"#;
         let mut spec: Spec = serde_json::from_str(text)?;
         assert_eq!(spec.check(), Ok(()));
         let lower = spec.stacks().map(|stacks| stacks[0].1.lower.clone());
         assert_eq!(lower, Ok(vec!["/a:b".into(), "/c".into()]));
+        assert_eq!(spec.process.user, User::default());
+        assert_eq!(spec.user_outside(), 100_000);
+        spec.process.user.additional_gids = vec![65535, 65536];
+        assert!(spec.check().is_err());
+        spec.process.user = serde_json::from_str(r#"{"uid": 33, "gid": 33}"#)?;
+        assert_eq!((spec.user_outside(), spec.check()), (100_033, Ok(())));
         spec.process.cwd = "../etc".into();
         assert!(spec.check().is_err());
         Ok(())

@@ -13,6 +13,7 @@ use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
 use fakedocker::network::{self, Network};
 use fakedocker::store::Store;
+use fakedocker::userns::Users;
 use fakedocker::{container, exec, import, rootless, sys};
 use stage::{Error, Result};
 
@@ -68,6 +69,17 @@ struct Run {
     /// The working directory in the container
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    /// Whom to run as: names of the image's /etc/passwd and /etc/group, or numbers [default: root]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Users of its own: those from 0 on are those from FIRST on outside; or `host`
+    #[arg(
+        long,
+        value_name = "FIRST:COUNT",
+        default_value = "host",
+        hide_default_value = true
+    )]
+    userns: Users,
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
@@ -113,6 +125,9 @@ struct Exec {
     /// The working directory in the container [default: the container's]
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    /// Whom to run as, by the container's names or by numbers [default: the container's user]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Print what lesson 8 does, on standard error
     #[arg(long)]
     explain: bool,
@@ -209,6 +224,8 @@ impl Run {
             hostname: self.hostname.clone(),
             env: self.env.clone(),
             cwd: self.workdir.clone(),
+            user: self.user.clone(),
+            users: self.userns,
             volumes: self.volume.clone(),
             network: self.network(),
             read_only: self.read_only,
@@ -237,6 +254,7 @@ impl Exec {
             command: self.command.clone(),
             env: self.env.clone(),
             cwd: self.workdir.clone(),
+            user: self.user.clone(),
             interactive: self.interactive,
             explain: self.explain,
         }

@@ -23,7 +23,8 @@ use crate::{Error, Evidence, Program, Result, Stage, proc};
 
 /// The child's side: how it speaks to its parent.
 pub struct Cue {
-    report: File,
+    /// Closed once a child of ours has the part and has become COMMAND.
+    report: Option<File>,
     go: File,
 }
 
@@ -67,14 +68,43 @@ impl Cue {
             .map_err(|errno| Error::call("rt_sigaction(SIGPIPE)", errno))?;
         // Blocked signals stay blocked across execve(2), too.
         stage.signals.release()?;
+        self.find_parent()?;
         let Err(error) = program.exec(stage);
         // No other program takes over: children of our own are ended, and waited for.
         stage.signals.hold()?;
         Err(error)
     }
 
+    /// Let `child`, which waits in [`Cue::listen`], go on in our place, with this cue: it
+    /// speaks with our parent itself, who learns its PID in [`Child::follow`]. We stay until
+    /// it ends, and pass on its status, and the signals that are meant for it.
+    pub fn hand_over(&mut self, mut child: Child) -> Result<u8> {
+        let mut seen = Evidence::default();
+        seen.record(PID, child.pid);
+        // Before the child says anything.
+        self.show(seen)?;
+        child.proceed()?;
+        child.await_exec()?;
+        if child.arrived.is_empty() {
+            // It did not fail. Our parent must see that the pipe is closed.
+            self.report = None;
+        }
+        child.wait()
+    }
+
+    /// To become another user clears the wish to die with our parent. It was renewed, but our
+    /// parent may have died before that: then nobody has the other end of our pipe.
+    fn find_parent(&self) -> Result<()> {
+        let mut go = [PollFd::new(self.go.as_fd(), PollFlags::POLLHUP)];
+        let polled = poll(&mut go, PollTimeout::ZERO);
+        polled.map_err(|errno| Error::call("poll", errno))?;
+        let gone = go[0].revents().is_some_and(|it| it.contains(PollFlags::POLLHUP));
+        if gone { Err(Error::call("read", Errno::EPIPE)) } else { Ok(()) }
+    }
+
     fn tell(&mut self, message: &Message) -> Result<()> {
-        let sent = self.report.write_all(&message.encode());
+        let Some(report) = &mut self.report else { return Ok(()) };
+        let sent = report.write_all(&message.encode());
         sent.map_err(|error| Error::io("write", &error))
     }
 }
@@ -83,6 +113,8 @@ impl Cue {
 pub struct Child<'s> {
     stage: &'s Stage,
     pid: Pid,
+    /// Who plays the part: the child, or its own child.
+    player: Pid,
     report: File,
     arrived: Vec<u8>,
     go: File,
@@ -116,12 +148,13 @@ impl Stage {
         let forked = how().map_err(|errno| Error::call(call, errno))?;
         let ForkResult::Parent { child: pid } = forked else {
             drop((report, go));
-            self.play(Cue { report: tell.into(), go: listen.into() }, part)
+            self.play(Cue { report: Some(tell.into()), go: listen.into() }, part)
         };
         let (report, go) = (File::from(report), File::from(go));
         let (arrived, warned, status) = (Vec::new(), false, None);
+        let (stage, player) = (self, pid);
         let mut child =
-            Child { stage: self, pid, report, arrived, go, terminal, warned, status };
+            Child { stage, pid, player, report, arrived, go, terminal, warned, status };
         fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         self.after(call, &Ok(pid))?;
@@ -158,9 +191,17 @@ fn fork_plainly() -> nix::Result<ForkResult> {
 }
 
 impl Child<'_> {
-    /// The child's PID, as we see it.
+    /// The PID of who plays the part, as we see it.
     pub fn pid(&self) -> Pid {
-        self.pid
+        self.player
+    }
+
+    /// Wait until the child has given its part to a child of its own: [`Cue::hand_over`].
+    pub fn follow(&mut self) -> Result<()> {
+        let pid = self.evidence()?[PID].parse();
+        let pid = pid.map_err(|_| Error::input("the child's child has no PID"))?;
+        self.player = Pid::from_raw(pid);
+        Ok(())
     }
 
     /// What the child saw; it waits until [`Child::proceed`].
@@ -379,6 +420,9 @@ impl Child<'_> {
         }
     }
 }
+
+/// What a child that gives its part away calls the PID of who has it now.
+const PID: &str = "pid";
 
 /// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
 const SI_KERNEL: i32 = 0x80;
