@@ -95,6 +95,7 @@ fn enter_network(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<()> {
     }
     net::isolate(stage)?;
     net::loopback()?;
+    net::share()?;
     if spec.is_connected() {
         cue.show(Evidence::default())?;
     }

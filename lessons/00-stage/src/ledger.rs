@@ -50,11 +50,11 @@ impl Ledger {
         }
     }
 
-    /// Whether there are notes of `lesson`, from the living or the dead.
-    pub fn exists(lesson: &str) -> Result<bool> {
+    /// How many notes of `lesson` there are, of the living and of the dead.
+    pub fn count(lesson: &str) -> Result<usize> {
         match Folder::lock_existing()? {
-            Some(folder) => Ok(!folder.notes_of(lesson)?.is_empty()),
-            None => Ok(false),
+            Some(folder) => Ok(folder.notes_of(lesson)?.len()),
+            None => Ok(0),
         }
     }
 

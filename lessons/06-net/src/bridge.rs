@@ -158,18 +158,16 @@ impl Place {
     fn give_back(&mut self) -> Result<()> {
         let Some(ledger) = self.ledger.take() else { return Ok(()) };
         let _turn = take_turn()?;
-        if let Err(error) = unplug(&self.port) {
-            ledger.leave_behind();
-            return Err(error);
-        }
-        drop(ledger);
-        if !Ledger::exists(LESSON)? {
-            return dismantle();
-        }
-        match self.refused {
+        let is_last = Ledger::count(LESSON)? == 1;
+        let given_back = unplug(&self.port).and_then(|()| match self.refused {
+            _ if is_last => dismantle(),
             None => firewall::apply(&self.farewell),
             Some(_) => Ok(()),
+        });
+        if given_back.is_err() {
+            ledger.leave_behind();
         }
+        given_back
     }
 }
 
@@ -187,7 +185,7 @@ const RULES: &str = "rules ";
 
 /// Give back the places of killed engines, and say what they were.
 pub fn sweep() -> Result<Vec<String>> {
-    if !is_there() && !Ledger::exists(LESSON)? {
+    if !is_there() && Ledger::count(LESSON)? == 0 {
         return Ok(Vec::new());
     }
     let _turn = take_turn()?;
@@ -203,7 +201,7 @@ pub fn sweep() -> Result<Vec<String>> {
         }
     })?;
     left.retain(|thing| thing.starts_with(LINK));
-    if is_there() && !Ledger::exists(LESSON)? {
+    if is_there() && Ledger::count(LESSON)? == 0 {
         dismantle()?;
         left.push(format!("bridge {NAME}"));
     }

@@ -6,12 +6,13 @@
 //!
 //! Read network_namespaces(7) and veth(4), then this file, netlink.rs, main.rs.
 
+use std::fs;
 use std::net::Ipv4Addr;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Pid;
-use stage::{Ledger, Result, Stage};
+use stage::{Error, Ledger, Result, Stage};
 
 pub mod bridge;
 pub mod firewall;
@@ -68,6 +69,22 @@ impl Drop for Cable {
 /// Let our own 127.0.0.1 answer.
 pub fn loopback() -> Result<()> {
     Netlink::open()?.set_up("lo")
+}
+
+/// Let all users of our network stack listen on ports below 1024, and ping: what they take
+/// is taken from nobody else. Read `ip_unprivileged_port_start` and `ping_group_range` in
+/// the kernel's documentation, networking/ip-sysctl.rst.
+pub fn share() -> Result<()> {
+    let write = |name: &str, text: &str| {
+        let path = format!("/proc/sys/net/ipv4/{name}");
+        fs::write(&path, text).map_err(|error| Error::io(path, &error))
+    };
+    write("ip_unprivileged_port_start", "0")?;
+    match write("ping_group_range", "0 2147483647") {
+        // A user namespace (lesson 5) does not know all these groups: root pings.
+        Err(error) if error.errno() == Some(Errno::EINVAL) => Ok(()),
+        written => written,
+    }
 }
 
 /// The other half, played in the container: its own loopback, its address, its way out.

@@ -154,6 +154,20 @@ fn name_servers_are_those_that_can_be_reached() {
     });
 }
 
+/// As root of the network, whoever it is: ports and ICMP are its own.
+#[test]
+fn users_other_than_root_have_low_ports_and_ping() {
+    undisturbed(|| {
+        let town = Town { site: Site::new(), store: Store::new() };
+        let script = "ping -c1 -W5 10.208.0.1 > /dev/null && echo heard
+            busybox nc -l -p 80 -w 1 < /dev/null";
+        let user = ["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups"];
+        let run = [&["run", "--rm", "host"][..], &user, &["sh", "-c", script]].concat();
+        let ending = town.engine(&run).end();
+        assert_eq!((&*ending.out, &*ending.err), ("heard\n", "nc: timed out\n"));
+    });
+}
+
 /// As in many an image: /etc/resolv.conf leads to a file of a service that does not run.
 #[test]
 fn a_link_that_leads_nowhere_is_followed_inside() {

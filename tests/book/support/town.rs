@@ -17,6 +17,7 @@ use super::engine::{Ending, Engine, Store};
 use super::processes::MARK;
 use super::rootfs::busybox;
 use super::site::Site;
+use super::wait::until;
 
 pub struct Town {
     pub site: Site,
@@ -72,17 +73,20 @@ impl Town {
 
     /// What is said in the container called `name` that must do well.
     pub fn exec(&self, name: &str, script: &str) -> String {
+        self.pid_of(name);
         let ending = self.engine(&["exec", name, "sh", "-c", script]).end();
         ending.assert_status(0).out.clone()
     }
 
-    /// The first process of the container called `name`.
+    /// The first process of the container called `name`, as soon as the engine has noted it.
     pub fn pid_of(&self, name: &str) -> String {
         let id = fs::read_link(self.store.path().join("names").join(name));
         let folder = self.store.path().join("containers").join(id.expect("it is there"));
-        let state = fs::read(folder.join("state.json")).expect("it has a state");
-        let state: Value = serde_json::from_slice(&state).expect("it is JSON");
-        state["first"]["pid"].to_string()
+        until("a container that runs", || {
+            let state = fs::read(folder.join("state.json")).expect("it has a state");
+            let state: Value = serde_json::from_slice(&state).expect("it is JSON");
+            state["first"]["pid"].as_i64().map(|pid| pid.to_string())
+        })
     }
 }
 
