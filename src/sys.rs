@@ -81,6 +81,9 @@ pub fn without_input() -> Result<()> {
 /// root's: their new owner may open them once more, as /dev/stdout. Nothing else is given
 /// away: a terminal, a file or a named pipe has a place, and an owner, of its own.
 pub fn give_pipes_to(uid: u32) {
+    if uid == 0 {
+        return;
+    }
     for fd in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
         let is_nameless = fstatfs(fd).is_ok_and(|about| about.filesystem_type() == PIPES);
         if is_nameless && fstat(fd).is_ok_and(|about| about.st_uid == 0) {

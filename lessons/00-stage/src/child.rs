@@ -112,9 +112,10 @@ impl Cue {
 /// The parent's side: a child that is playing. It does not outlive this value.
 pub struct Child<'s> {
     stage: &'s Stage,
-    pid: Pid,
+    /// Our child, whom we wait for.
+    own: Pid,
     /// Who plays the part: the child, or its own child.
-    player: Pid,
+    pid: Pid,
     report: File,
     arrived: Vec<u8>,
     go: File,
@@ -146,15 +147,15 @@ impl Stage {
         let ((report, tell), (listen, go)) = (pipe()?, pipe()?);
         let terminal = Terminal::remember();
         let forked = how().map_err(|errno| Error::call(call, errno))?;
-        let ForkResult::Parent { child: pid } = forked else {
+        let ForkResult::Parent { child: own } = forked else {
             drop((report, go));
             self.play(Cue { report: Some(tell.into()), go: listen.into() }, part)
         };
         let (report, go) = (File::from(report), File::from(go));
         let (arrived, warned, status) = (Vec::new(), false, None);
-        let (stage, player) = (self, pid);
+        let (stage, pid) = (self, own);
         let mut child =
-            Child { stage, pid, player, report, arrived, go, terminal, warned, status };
+            Child { stage, own, pid, report, arrived, go, terminal, warned, status };
         fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         self.after(call, &Ok(pid))?;
@@ -193,14 +194,14 @@ fn fork_plainly() -> nix::Result<ForkResult> {
 impl Child<'_> {
     /// The PID of who plays the part, as we see it.
     pub fn pid(&self) -> Pid {
-        self.player
+        self.pid
     }
 
     /// Wait until the child has given its part to a child of its own: [`Cue::hand_over`].
     pub fn follow(&mut self) -> Result<()> {
         let pid = self.evidence()?[PID].parse();
         let pid = pid.map_err(|_| Error::input("the child's child has no PID"))?;
-        self.player = Pid::from_raw(pid);
+        self.pid = Pid::from_raw(pid);
         Ok(())
     }
 
@@ -278,7 +279,7 @@ impl Child<'_> {
     pub fn kill(&mut self) -> Result<()> {
         if self.status.is_none() {
             // It is our child and not waited for yet, so that its PID is still its own.
-            kill(self.pid, Signal::SIGKILL)
+            kill(self.own, Signal::SIGKILL)
                 .map_err(|errno| Error::call("kill", errno))?;
         }
         self.await_end()
@@ -350,7 +351,7 @@ impl Child<'_> {
             return Ok(());
         }
         let how = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
-        match waitpid(self.pid, Some(how)) {
+        match waitpid(self.own, Some(how)) {
             Ok(WaitStatus::Exited(_, code)) => self.has_ended(code),
             Ok(WaitStatus::Signaled(_, signal, _)) => self.has_ended(128 + signal as i32),
             Ok(WaitStatus::Stopped(..)) => self.stop_too()?,
@@ -370,7 +371,7 @@ impl Child<'_> {
     /// The child's shell was suspended: so are we, until our own shell continues us.
     fn stop_too(&self) -> Result<()> {
         let group =
-            getpgid(Some(self.pid)).map_err(|errno| Error::call("getpgid", errno))?;
+            getpgid(Some(self.own)).map_err(|errno| Error::call("getpgid", errno))?;
         let Some(terminal) = self.terminal.as_ref().filter(|_| group != getpgrp()) else {
             return Ok(()); // in our own group, a Ctrl-Z has stopped us as well
         };
@@ -385,9 +386,9 @@ impl Child<'_> {
     /// that it has no handler for (pid_namespaces(7)), so that we end it for the sender;
     /// with Ctrl-C, only the second time.
     fn pass_on(&mut self, signal: Signal, info: &siginfo) -> Result<()> {
-        let number_one = proc::pids_of(self.pid)
+        let number_one = proc::pids_of(self.own)
             .is_ok_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
-        let deaf = number_one && !proc::hears(self.pid, signal);
+        let deaf = number_one && !proc::hears(self.own, signal);
         let from_terminal = info.ssi_code == SI_KERNEL;
         let what = match deaf {
             true if signal != Signal::SIGINT || self.warned => Signal::SIGKILL,
@@ -399,12 +400,12 @@ impl Child<'_> {
                 return Ok(());
             }
             // The terminal has sent it to the whole foreground group, and so to the child.
-            false if from_terminal && getpgid(Some(self.pid)) == Ok(getpgrp()) => {
+            false if from_terminal && getpgid(Some(self.own)) == Ok(getpgrp()) => {
                 return Ok(());
             }
             false => signal,
         };
-        match kill(self.pid, what) {
+        match kill(self.own, what) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(Error::call("kill", errno)),
         }

@@ -47,7 +47,8 @@ fn translate(stage: &Stage, tree: &OwnedFd, users: &OwnedFd) -> Result<()> {
 fn refused(error: Error, source: &Path) -> Error {
     match error.errno() {
         Some(Errno::EINVAL) => error.hint(format!(
-            "the file system of {source:?} cannot show other owners: use a folder on ext4, xfs or btrfs"
+            "the file system of {source:?} cannot show other owners: \
+             ext4, xfs and btrfs can"
         )),
         _ => error,
     }
