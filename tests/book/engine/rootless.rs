@@ -232,6 +232,30 @@ fn an_engine_that_is_killed_leaves_nothing_for_long() {
     });
 }
 
+/// Users of the image are there as far as numbers go.
+#[test]
+fn a_command_runs_as_another_user_where_there_is_one() {
+    with_each(|student, has_numbers| {
+        let id = ["--network", "none", "-u", "33", "host", "id", "-u"];
+        let run = student.run(&id).end();
+        if has_numbers {
+            assert_eq!(run.assert_status(0).out, "33\n");
+            let child = endless(student, &["--rm", "--network", "none", "-u", "33"]);
+            let joined = student.engine(&["exec", "-u", "34", "box", "id", "-u"]).end();
+            assert_eq!(joined.assert_status(0).assert_quiet().out, "34\n");
+            signal(&child, Signal::SIGTERM);
+            let ending = Ending::from(child.wait_with_output().expect("it ends"));
+            ending.assert_status(137);
+        } else {
+            let error = run.assert_status(125).assert_one_error();
+            assert!(error.contains("there is no user 33:33 here"), "{error}");
+        }
+        let own = ["--network", "none", "--userns", "200000:10", "host", "true"];
+        let own = student.run(&own).end();
+        assert!(own.assert_status(125).assert_one_error().contains("takes root"));
+    });
+}
+
 /// Root of somebody's user namespace is not root of the machine, either.
 #[test]
 fn root_of_a_user_namespace_is_told_from_root() {
