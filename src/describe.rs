@@ -115,14 +115,7 @@ pub fn spec(
         Some(view) => view.mounts(plan)?,
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
-    mounts.extend(standard_mounts(request, network)?);
-    if request.is_host() {
-        mounts.extend(host_mounts(store));
-    }
-    mounts.extend(network.mounts(plan));
-    for volume in &request.volumes {
-        mounts.push(read_volume(volume)?);
-    }
+    mounts.extend(furniture(store, request, plan, network)?);
     Ok(Spec {
         oci_version: "1.2.0".into(),
         process: Process {
@@ -137,6 +130,24 @@ pub fn spec(
         linux: linux(request, network),
         annotations: network.annotations(),
     })
+}
+
+/// What is mounted in the root file system.
+fn furniture(
+    store: &Store,
+    request: &Request,
+    plan: &Plan,
+    network: &Setup,
+) -> Result<Vec<Mount>> {
+    let mut mounts = standard_mounts(request, network)?;
+    if request.is_host() {
+        mounts.extend(host_mounts(store));
+    }
+    mounts.extend(network.mounts(plan));
+    for volume in &request.volumes {
+        mounts.push(read_volume(volume)?);
+    }
+    Ok(mounts)
 }
 
 fn linux(request: &Request, network: &Setup) -> Linux {
