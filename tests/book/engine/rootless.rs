@@ -4,7 +4,7 @@
 //! numbers of users set aside and without.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command};
 
@@ -13,8 +13,10 @@ use nix::unistd::Pid;
 
 use crate::support::engine::{Ending, Folder};
 use crate::support::machine::{Machine, undisturbed};
+use crate::support::narration::{LABEL, judge};
 use crate::support::processes::{self, await_one};
 use crate::support::rootfs::{busybox, debian};
+use crate::support::strace::trace;
 use crate::support::student::Student;
 use crate::support::wait::until;
 
@@ -280,6 +282,29 @@ fn what_the_engine_does_is_explained() {
         }
         let how = if has_numbers { "(newuidmap " } else { "(a single user and group: " };
         assert!(said(how), "{}", run.err);
+    });
+}
+
+/// As nobody, because strace wants a name.
+#[test]
+fn what_is_explained_is_what_strace_sees() {
+    undisturbed(|| {
+        let (student, folder) = (Student::new(), Folder::new("store"));
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(folder.path(), open).expect("it is ours");
+        let (program, root) = (student.program("fakedocker"), folder.at("store"));
+        let run = ["--root", &root, "run", "--rm", "--explain", "--network"];
+        for (network, flags) in [("none", &[][..]), ("host", &["--read-only"])] {
+            let args = [&run[..], &[network], flags, &["host", "echo", "said"]].concat();
+            let trace = trace(&["-u", "nobody"], Path::new(&program), &args);
+            let ending = Ending::from(trace.output);
+            assert_eq!(ending.assert_status(0).out, "said\n");
+            let judgement = judge(&trace.threads);
+            assert_eq!(judgement.complaints, [""; 0]);
+            let narrated = ending.err.lines().filter(|line| line.starts_with(LABEL));
+            assert_eq!(judgement.matches.len(), narrated.count(), "{}", ending.err);
+            assert!(judgement.matches.len() > 40, "{}", ending.err);
+        }
     });
 }
 
