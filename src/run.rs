@@ -129,7 +129,7 @@ fn start<'s>(
         user::become_root(stage)?;
         userns::check_way(&spec.root.path)?;
         let inner = pid::fork(stage, |own| {
-            own.listen()?;
+            cue.take_over(own)?;
             first(cue, &spec)
         })?;
         cue.hand_over(inner)

@@ -4,14 +4,16 @@
 //! files belong to the host's root on the disk, so that before we enter it, while we still are
 //! that root, we show them by the container's numbers (idmap.rs in lesson 4).
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use enter::Kind;
+use mount::furnish::{Mount as Entry, furnish};
 use mount::idmap;
+use mount::target::Root;
 use stage::{Error, Evidence, Result, Stage};
 use user::Maps;
 
@@ -120,12 +122,15 @@ pub fn prepare(stage: &Stage, spec: &Spec, maps: &Maps, users: &OwnedFd) -> Resu
     // The upper layer is not idmapped: overlayfs itself writes there, too, as who mounted it.
     give_to_root(maps, &inside.root.path)?;
     join_network(stage, &mut inside)?;
+    let shop = Root::open(workshop)?;
     let volumes = inside.mounts.iter_mut().filter(|mount| mount.kind == "bind");
     for (number, volume) in volumes.enumerate() {
         if folder.as_ref().is_some_and(|folder| volume.source.starts_with(folder)) {
             give_to_root(maps, &volume.source)?;
         }
-        find_volume(stage, volume, workshop.join(format!("volume{number}")))?;
+        let place = format!("volume{number}");
+        find_volume(stage, &shop, volume, &place)?;
+        volume.source = workshop.join(place);
     }
     Ok(inside)
 }
@@ -146,19 +151,22 @@ fn join_network(stage: &Stage, inside: &mut Spec) -> Result<()> {
     Ok(())
 }
 
-/// Show a volume at `place`: on the way to its source there may be folders, such as /root,
-/// that nobody but the host's root may enter.
-fn find_volume(stage: &Stage, volume: &mut Mount, place: PathBuf) -> Result<()> {
-    let place = match volume.source.is_dir() {
-        true => make_folder(place)?,
-        false => {
-            File::create(&place).map_err(|error| Error::io(place.display(), &error))?;
-            place
-        }
+/// Show a volume at `place` in our workshop: on the way to its source there may be folders,
+/// such as /root, that nobody but the host's root may enter. Read-only, if it is to be: what
+/// is so before the user namespace is entered, root in there cannot undo.
+fn find_volume(
+    stage: &Stage,
+    shop: &Root,
+    volume: &mut Mount,
+    place: &str,
+) -> Result<()> {
+    let entry = Entry {
+        destination: place.into(),
+        kind: volume.kind.clone(),
+        source: volume.source.clone(),
+        options: volume.options.clone(),
     };
-    mount::bind(stage, &volume.source, &place)?;
-    volume.source = place;
-    Ok(())
+    furnish(stage, shop, &[entry])
 }
 
 /// Refuse to go on if the container's root, whom we are now, cannot reach `path`.

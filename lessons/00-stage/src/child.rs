@@ -26,6 +26,8 @@ pub struct Cue {
     /// Closed once a child of ours has the part and has become COMMAND.
     report: Option<File>,
     go: File,
+    /// The pipe from our own parent, if the rest is that of another process.
+    near: Option<File>,
 }
 
 impl Cue {
@@ -75,9 +77,18 @@ impl Cue {
         Err(error)
     }
 
-    /// Let `child`, which waits in [`Cue::listen`], go on in our place, with this cue: it
-    /// speaks with our parent itself, who learns its PID in [`Child::follow`]. We stay until
-    /// it ends, and pass on its status, and the signals that are meant for it.
+    /// Wait until our parent lets us play its part: from then on with its cue, not with `own`.
+    pub fn take_over(&mut self, own: &mut Cue) -> Result<()> {
+        own.listen()?;
+        let near = own.go.try_clone();
+        self.near =
+            Some(near.map_err(|error| Error::io("fcntl(F_DUPFD_CLOEXEC)", &error))?);
+        Ok(())
+    }
+
+    /// Let `child`, which waits in [`Cue::take_over`], go on in our place: it speaks with our
+    /// parent itself, who learns its PID in [`Child::follow`]. We stay until it ends, and pass
+    /// on its status, and the signals that are meant for it.
     pub fn hand_over(&mut self, mut child: Child) -> Result<u8> {
         let mut seen = Evidence::default();
         seen.record(PID, child.pid);
@@ -95,11 +106,15 @@ impl Cue {
     /// To become another user clears the wish to die with our parent. It was renewed, but our
     /// parent may have died before that: then nobody has the other end of our pipe.
     fn find_parent(&self) -> Result<()> {
-        let mut go = [PollFd::new(self.go.as_fd(), PollFlags::POLLHUP)];
-        let polled = poll(&mut go, PollTimeout::ZERO);
-        polled.map_err(|errno| Error::call("poll", errno))?;
-        let gone = go[0].revents().is_some_and(|it| it.contains(PollFlags::POLLHUP));
-        if gone { Err(Error::call("read", Errno::EPIPE)) } else { Ok(()) }
+        for pipe in self.near.iter().chain([&self.go]) {
+            let mut ends = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+            let polled = poll(&mut ends, PollTimeout::ZERO);
+            // An end that nobody holds is told unasked.
+            if polled.map_err(|errno| Error::call("poll", errno))? > 0 {
+                return Err(Error::call("read", Errno::EPIPE));
+            }
+        }
+        Ok(())
     }
 
     fn tell(&mut self, message: &Message) -> Result<()> {
@@ -149,7 +164,10 @@ impl Stage {
         let forked = how().map_err(|errno| Error::call(call, errno))?;
         let ForkResult::Parent { child: own } = forked else {
             drop((report, go));
-            self.play(Cue { report: Some(tell.into()), go: listen.into() }, part)
+            self.play(
+                Cue { report: Some(tell.into()), go: listen.into(), near: None },
+                part,
+            )
         };
         let (report, go) = (File::from(report), File::from(go));
         let (arrived, warned, status) = (Vec::new(), false, None);

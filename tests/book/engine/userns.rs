@@ -127,6 +127,14 @@ fn a_volume_may_lie_behind_a_closed_door() {
             let ending = run(&store, &["-v", &volume, "busybox", "cat", "/v/file"]);
             assert_eq!(ending.assert_status(0).assert_quiet().out, "inside\n");
         }
+        // What is read-only is so for good: the container's root may mount, but not that.
+        let volume = format!("{}:/v:ro", folder.at("in"));
+        let script = "for what in bind,rw bind,dev bind,suid
+            do mount -o remount,$what /v; done; grep -o ' /v ro' /proc/self/mountinfo
+            mkdir /w; mount --bind /v /w; mount -o remount,bind,rw /w";
+        let ending = run(&store, &["-v", &volume, "busybox", "sh", "-c", script]);
+        assert_eq!(ending.out, " /v ro\n");
+        assert_eq!(ending.err.lines().count(), 2, "{ending:?}");
         // But the container's root must get to its own files.
         let root = folder.at("store");
         let args = [&["run", "--rm"], &FLAGS[..], &["host", "true"]].concat();
