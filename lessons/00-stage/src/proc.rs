@@ -42,6 +42,13 @@ pub fn uid_outside() -> u32 {
     text.lines().find_map(translate).unwrap_or(uid)
 }
 
+/// The two numbers at the beginning of a kernel's release such as `6.1.0-18-amd64`, which
+/// /proc/sys/kernel/osrelease and uname(2) tell; None if it does not begin with two.
+pub fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// Whether AppArmor takes all capabilities from user namespaces that are not made by root,
 /// as in Ubuntu since 23.10.
 pub fn is_restricted_by_apparmor() -> bool {

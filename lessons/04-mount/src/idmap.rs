@@ -14,7 +14,7 @@ use std::path::Path;
 
 use nix::NixPath;
 use nix::errno::Errno;
-use stage::{Error, Result, Stage, descriptor};
+use stage::{Error, Result, Stage, descriptor, proc};
 
 use crate::attributes::change;
 
@@ -69,9 +69,7 @@ pub fn check_kernel() -> Result<()> {
 }
 
 fn has_idmapped_layers(release: &str) -> bool {
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
-    let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok());
-    (next(), next()) >= (Some(5), Some(19))
+    proc::version(release).is_some_and(|version| version >= (5, 19))
 }
 
 #[allow(unsafe_code, reason = "nix has no wrapper for open_tree(2)")]

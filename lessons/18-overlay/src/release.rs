@@ -4,7 +4,7 @@
 //! no when all else has been made already. Read uname(2).
 
 use nix::sys::utsname::uname;
-use stage::{Error, Result};
+use stage::{Error, Result, proc};
 
 /// The first release that does.
 const FIRST: (u32, u32) = (5, 11);
@@ -16,7 +16,7 @@ pub fn check() -> Result<()> {
 }
 
 fn refuse_old(release: &str) -> Result<()> {
-    match version(release) {
+    match proc::version(release) {
         Some((major, minor)) if (major, minor) < FIRST => Err(Error::input(format!(
             "Linux {major}.{minor} cannot mount an overlay in a user namespace: \
              it takes 5.11 or newer, or sudo"
@@ -24,12 +24,6 @@ fn refuse_old(release: &str) -> Result<()> {
         // What cannot be read is left to the kernel's own answer.
         _ => Ok(()),
     }
-}
-
-/// The two numbers at the beginning of a release such as `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
