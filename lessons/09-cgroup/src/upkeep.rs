@@ -1,0 +1,114 @@
+//! How does a group go that still has processes?
+//!
+//! It does not: rmdir(2) is refused with EBUSY. So they are ended first, again and again,
+//! because a process may have children while we count. Version 2 has a file for that,
+//! cgroup.kill, since Linux 5.14. A process that has ended is in its group until its parent
+//! has waited for it, so that we may have to wait, too.
+//!
+//! Read cgroups(7), "Removing cgroups", and the kernel's admin-guide/cgroup-v2.rst.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+use stage::{Error, Ledger, Result};
+
+use crate::{Hierarchy, PARENT, end};
+
+/// How long the parent of an ended process may take to wait for it. PID 1 is slow on some
+/// machines.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// End all processes in the group at `folder` and in those below, and wait until it is empty.
+pub fn end_all(folder: &Path) -> Result<()> {
+    let start = Instant::now();
+    while !is_empty(folder)? {
+        if fs::write(folder.join("cgroup.kill"), "1").is_err() {
+            end_each(folder)?;
+        }
+        if start.elapsed() > PATIENCE {
+            let left = Error::input(format!("{} is still busy", folder.display()));
+            return Err(left.hint("a process in it does not end: see cgroup.procs there"));
+        }
+        await_change(folder)?;
+    }
+    Ok(())
+}
+
+fn end_each(folder: &Path) -> Result<()> {
+    for pid in processes(folder)? {
+        end(pid).map_err(|errno| Error::call(format!("kill({pid}, SIGKILL)"), errno))?;
+    }
+    Ok(())
+}
+
+fn processes(folder: &Path) -> Result<Vec<Pid>> {
+    let path = folder.join("cgroup.procs");
+    let text =
+        fs::read_to_string(&path).map_err(|error| Error::io(path.display(), &error))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).map(Pid::from_raw).collect())
+}
+
+/// Whether nobody is in the group any more, ended but not waited for included.
+fn is_empty(folder: &Path) -> Result<bool> {
+    match fs::read_to_string(folder.join("cgroup.events")) {
+        Ok(text) => Ok(text.lines().any(|line| line == "populated 0")),
+        Err(_) => Ok(processes(folder)?.is_empty()),
+    }
+}
+
+/// Version 2 tells of a change by poll(2); version 1 has to be asked again.
+fn await_change(folder: &Path) -> Result<()> {
+    let again = PollTimeout::from(20u8); // milliseconds
+    let events = fs::File::open(folder.join("cgroup.events"));
+    let polled = match &events {
+        Ok(file) => poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLPRI)], again),
+        Err(_) => poll(&mut [], again),
+    };
+    match polled {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(errno) => Err(Error::call("poll", errno)),
+    }
+}
+
+/// End all in it and remove it. True if it is gone.
+pub fn take_away(folder: &Path) -> bool {
+    if !folder.is_dir() {
+        return true;
+    }
+    let start = Instant::now();
+    loop {
+        // A zombie of version 1 is in no list, and still in the way.
+        if end_all(folder).is_ok() && fs::remove_dir(folder).is_ok() {
+            return true;
+        }
+        if start.elapsed() > PATIENCE || await_change(folder).is_err() {
+            return !folder.is_dir();
+        }
+    }
+}
+
+/// Remove the group that all of ours are in, wherever the last one has left it.
+pub fn remove_parents() {
+    for hierarchy in Hierarchy::all().unwrap_or_default() {
+        let own = hierarchy.group_of("self").map(|group| hierarchy.folder(&group));
+        for base in [Ok(hierarchy.at.clone()), own].into_iter().flatten() {
+            // Refused as long as there are groups in it.
+            fs::remove_dir(base.join(PARENT)).ok();
+        }
+    }
+}
+
+/// Take away the groups of killed runs, and say what they were.
+pub fn sweep() -> Result<Vec<String>> {
+    let ours = format!("/{PARENT}/");
+    let left = Ledger::abandoned("cgroup", |folder| {
+        !folder.contains(&ours) || take_away(Path::new(folder))
+    })?;
+    remove_parents();
+    let groups = left.into_iter().filter(|folder| folder.contains(&ours));
+    Ok(groups.map(|folder| format!("group {folder}")).collect())
+}
