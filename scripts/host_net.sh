@@ -133,7 +133,10 @@ down() {
     local link
     if ip link show "$bridge" > /dev/null 2>&1; then
         ip -o link show master "$bridge" | sed 's/^[0-9]*: \([^@:]*\).*/\1/' |
-            while read -r link; do ip link delete "$link"; done
+            while read -r link; do
+                # Its container may just have ended, and it with it.
+                ip link delete "$link" || [[ ! -e /proc/sys/net/ipv4/conf/$link ]]
+            done
         ip link delete "$bridge"
     fi
     ! has nft || printf 'table ip fakedocker\ndelete table ip fakedocker\n' | nft -f -

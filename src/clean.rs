@@ -10,6 +10,7 @@ use stage::Result;
 
 use crate::container;
 use crate::network;
+use crate::rootless;
 use crate::store::Store;
 
 /// Take back what killed lessons and engines have left; returns a line for each thing.
@@ -22,6 +23,8 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
     done.extend(network::sweep()?);
     done.extend(lesson(18, overlay::sweep()?));
     if root.is_dir() {
+        // What our containers have written may be their users'.
+        rootless::enter(false)?;
         let store = Store::open(root)?;
         done.extend(container::sweep(&store)?);
     }

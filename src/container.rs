@@ -7,6 +7,8 @@
 //! ROOT/containers/ID/hosts       and hostname, resolv.conf: what it finds in its /etc
 //! ROOT/containers/ID/layer/upper what it has written
 //! ROOT/containers/ID/layer/work  overlayfs's own
+//! ROOT/containers/ID/layers/usr  the same for /usr, where it has an overlay of its own;
+//!                                then `skeleton` stands for "/" (`host.rs`)
 //! ROOT/rootfs                    where each container's root file system appears, but only
 //!                                in its own mount namespace: one folder is enough for all
 //! ROOT/names/NAME                a link to the ID: only one container can have a name
@@ -115,6 +117,23 @@ impl Plan {
     pub fn work(&self) -> PathBuf {
         self.folder.join("layer/work")
     }
+
+    /// The two for an overlay on the folder `path` of the container, in a folder of their
+    /// own; those for "/" are `upper` and `work`.
+    pub fn layer_of(&self, path: &Path) -> (PathBuf, PathBuf) {
+        match path.strip_prefix("/").unwrap_or(path) {
+            root if root == Path::new("") => (self.upper(), self.work()),
+            below => {
+                let room = self.folder.join("layers").join(below);
+                (room.join("upper"), room.join("work"))
+            }
+        }
+    }
+
+    /// What stands for "/" where the machine itself is the image, and we are not its root.
+    pub fn skeleton(&self) -> PathBuf {
+        self.folder.join("skeleton")
+    }
 }
 
 impl Container {
@@ -133,8 +152,9 @@ impl Container {
         let held = held.ok_or_else(|| Error::input("a new container is already held"))?;
         let mut container = Container { plan, name: None, _held: held, kept: false };
         let Plan { folder, .. } = &container.plan;
-        for part in ["layer", "layer/upper", "layer/work"] {
-            make_folder(&folder.join(part), 0o755)?;
+        for (_, layers) in spec.stacks()? {
+            make_folder(&layers.upper, 0o755)?;
+            make_folder(&layers.work, 0o755)?;
         }
         make_folder(&container.plan.rootfs(), 0o700)?;
         write_json(&folder.join("config.json"), spec)?;

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use stage::{Error, Result};
 
 use crate::container::Plan;
+use crate::host::View;
 use crate::network::{self, Setup};
+use crate::rootless::{self, Numbers};
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
+use crate::userns::Users;
+use crate::users;
 
 /// What somebody wants to run.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +32,10 @@ pub struct Request {
     pub env: Vec<String>,
     /// The working directory.
     pub cwd: Option<PathBuf>,
+    /// `USER[:GROUP]`, names or numbers; else root.
+    pub user: Option<String>,
+    /// Who its users are outside.
+    pub users: Users,
     /// `HOST:CONTAINER[:ro]`
     pub volumes: Vec<String>,
     /// Whether the root file system is read-only.
@@ -76,23 +84,62 @@ pub fn find_image(store: &Store, request: &Request) -> Result<Option<Image>> {
     }
 }
 
+/// What a container stands on, besides a folder that the request names.
+#[derive(Debug)]
+pub struct Base<'i> {
+    /// An image of the store.
+    pub image: Option<&'i Image>,
+    /// The machine, where somebody who is not its root wants it as the image.
+    pub view: Option<View>,
+}
+
 /// The whole description.
 pub fn spec(
     store: &Store,
     request: &Request,
-    image: Option<&Image>,
+    from: &Base,
     plan: &Plan,
     network: &Setup,
 ) -> Result<Spec> {
-    let lower = match (&request.rootfs, image) {
+    let lower = match (&request.rootfs, from.image) {
         (Some(folder), _) => resolved(folder)?,
         (None, Some(image)) => image.rootfs.clone(),
         (None, None) => "/".into(),
     };
+    let user = users::in_image(std::slice::from_ref(&lower), request.user.as_deref())?;
+    let (home, user) = (user.home.clone(), user.into());
+    let user = rootless::possible(user, request.users, &Numbers::here()?)?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
-    let mut mounts = vec![overlay(&lower, plan)?];
-    mounts.extend(standard_mounts());
+    let mut mounts = match &from.view {
+        Some(view) => view.mounts(plan)?,
+        None => vec![overlay(Path::new("/"), &lower, plan)?],
+    };
+    mounts.extend(furniture(store, request, plan, network)?);
+    Ok(Spec {
+        oci_version: "1.2.0".into(),
+        process: Process {
+            args: command(request, &lower),
+            env: environment(request, &hostname, &home)?,
+            cwd: request.cwd.clone().unwrap_or("/".into()),
+            user,
+        },
+        root: Root { path: plan.rootfs(), readonly: request.read_only },
+        hostname,
+        mounts,
+        linux: linux(request, network),
+        annotations: network.annotations(),
+    })
+}
+
+/// What is mounted in the root file system.
+fn furniture(
+    store: &Store,
+    request: &Request,
+    plan: &Plan,
+    network: &Setup,
+) -> Result<Vec<Mount>> {
+    let mut mounts = standard_mounts(request, network)?;
     if request.is_host() {
         mounts.extend(host_mounts(store));
     }
@@ -100,31 +147,27 @@ pub fn spec(
     for volume in &request.volumes {
         mounts.push(read_volume(volume)?);
     }
-    Ok(Spec {
-        oci_version: "1.2.0".into(),
-        process: Process {
-            args: command(request, &lower),
-            env: environment(request, &hostname)?,
-            cwd: request.cwd.clone().unwrap_or("/".into()),
-        },
-        root: Root { path: plan.rootfs(), readonly: request.read_only },
-        hostname,
-        mounts,
-        linux: linux(network),
-        annotations: network.annotations(),
-    })
+    Ok(mounts)
 }
 
-fn linux(network: &Setup) -> Linux {
+fn linux(request: &Request, network: &Setup) -> Linux {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
     namespaces.extend(network.namespace());
+    namespaces.extend(request.users.namespace());
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
-    Linux { namespaces, masked_paths: paths(&MASKED), readonly_paths: paths(&READ_ONLY) }
+    Linux {
+        namespaces,
+        uid_mappings: request.users.mappings(),
+        gid_mappings: request.users.mappings(),
+        masked_paths: paths(&MASKED),
+        readonly_paths: paths(&READ_ONLY),
+    }
 }
 
-fn overlay(lower: &Path, plan: &Plan) -> Result<Mount> {
-    let (upper, work) = (plan.upper(), plan.work());
+/// An overlay on the folder `place` of the container.
+pub(crate) fn overlay(place: &Path, lower: &Path, plan: &Plan) -> Result<Mount> {
+    let (upper, work) = plan.layer_of(place);
     let option = |name: &str, path: &Path| match path.to_str() {
         Some(path) => Ok(format!("{name}={path}")),
         None => Err(Error::input(format!("{path:?} is not UTF-8: rename it"))),
@@ -135,7 +178,7 @@ fn overlay(lower: &Path, plan: &Plan) -> Result<Mount> {
         .into_iter()
         .collect::<Result<_>>()?;
     Ok(Mount {
-        destination: "/".into(),
+        destination: place.into(),
         kind: "overlay".into(),
         source: "overlay".into(),
         options,
@@ -152,20 +195,48 @@ fn mount(destination: &str, kind: &str, options: &str) -> Mount {
     }
 }
 
+/// What is at `source` on the host, at `destination` in the container.
+pub(crate) fn bind(source: &Path, destination: &Path, options: &str) -> Mount {
+    let (source, destination) = (source.into(), destination.into());
+    Mount { destination, source, ..mount("", "bind", options) }
+}
+
+/// The group of terminals, as in all distributions.
+const TTY: u32 = 5;
+
 /// What every container finds; sizes in KiB (`k`), as in tmpfs(5).
-fn standard_mounts() -> [Mount; 6] {
-    [
-        mount("/proc", "proc", "nosuid,nodev,noexec"),
-        mount("/sys", "sysfs", "ro,nosuid,nodev,noexec"),
+fn standard_mounts(request: &Request, network: &Setup) -> Result<Vec<Mount>> {
+    // Who may write to each other's terminals: a small map has no such group.
+    let tty = match request.users.has_group(TTY) && Numbers::here()?.has_group(TTY) {
+        true => format!(",gid={TTY}"),
+        false => String::new(),
+    };
+    let devpts = format!("nosuid,noexec,newinstance,ptmxmode=0666,mode=0620{tty}");
+    let mut mounts = vec![mount("/proc", "proc", "nosuid,nodev,noexec")];
+    mounts.extend(sysfs(request, network));
+    mounts.extend([
         mount("/dev", "tmpfs", "nosuid,nodev,noexec,mode=755,size=65536k"),
-        mount(
-            "/dev/pts",
-            "devpts",
-            "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5",
-        ),
+        mount("/dev/pts", "devpts", &devpts),
         mount("/dev/shm", "tmpfs", "nosuid,nodev,noexec,mode=1777,size=65536k"),
         mount("/dev/mqueue", "mqueue", "nosuid,nodev,noexec"),
-    ]
+    ]);
+    Ok(mounts)
+}
+
+/// sysfs belongs to a network namespace. Root of a user namespace may not mount another's
+/// than its own, but show the host's, without the cgroups that are mounted in it.
+fn sysfs(request: &Request, network: &Setup) -> Vec<Mount> {
+    let (sys, fixed) = (Path::new("/sys"), "ro,nosuid,nodev,noexec");
+    let is_ours = match (network.namespace(), request.users) {
+        (None, users) => users == Users::Host && !rootless::is_rootless(),
+        // Another container's belongs to its user namespace, which without root is ours.
+        (Some(namespace), users) => namespace.path.is_none() || users == Users::Host,
+    };
+    if is_ours {
+        return vec![mount("/sys", "sysfs", fixed)];
+    }
+    let without = mount("/sys/fs/cgroup", "tmpfs", "ro,nosuid,nodev,noexec,mode=755");
+    vec![bind(sys, sys, fixed), without]
 }
 
 /// What the image `host` must not share with the machine: running services' files, and the
@@ -223,9 +294,9 @@ fn read_volume(text: &str) -> Result<Mount> {
 }
 
 /// Docker's environment: PATH, HOSTNAME, HOME, with a terminal TERM, then the user's.
-fn environment(request: &Request, hostname: &str) -> Result<Vec<String>> {
-    let mut env =
-        vec![PATH.to_string(), format!("HOSTNAME={hostname}"), "HOME=/root".into()];
+fn environment(request: &Request, hostname: &str, home: &str) -> Result<Vec<String>> {
+    let hostname = format!("HOSTNAME={hostname}");
+    let mut env = vec![PATH.to_string(), hostname, format!("HOME={home}")];
     if request.terminal {
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         env.push(format!("TERM={term}"));

@@ -9,10 +9,13 @@ use stage::{Error, Pid, Result, Stage, proc};
 
 use crate::container::{self, First};
 use crate::describe;
-use crate::run::{enter_working_directory, program};
+use crate::network;
+use crate::rootless::{self, Numbers};
+use crate::run::{become_user, enter_working_directory, program};
 use crate::spec::Spec;
 use crate::store::Store;
-use crate::sys;
+use crate::userns::Users;
+use crate::{sys, users};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +28,8 @@ pub struct Options {
     pub env: Vec<String>,
     /// The working directory, else the container's.
     pub cwd: Option<PathBuf>,
+    /// `USER[:GROUP]`, names or numbers; else the container's.
+    pub user: Option<String>,
     /// Let the command read our standard input.
     pub interactive: bool,
     /// Print what each lesson does.
@@ -35,6 +40,13 @@ pub struct Options {
 pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     let container::Running { mut spec, first, .. } =
         container::running(store, &options.container)?;
+    if let Some(user) = &options.user {
+        let pid = running_pid(&first, &options.container)?;
+        let changed = users::change(&mut spec.process, pid, user);
+        changed.map_err(|error| error.status(126))?;
+        spec.process.user =
+            rootless::possible(spec.process.user, Users::Host, &Numbers::of(pid)?)?;
+    }
     spec.process.args.clone_from(&options.command);
     describe::set_environment(&mut spec.process.env, &options.env)?;
     if let Some(cwd) = &options.cwd {
@@ -45,9 +57,11 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     if !options.interactive {
         sys::without_input()?;
     }
-    join(&stage, &spec, &first, &options.container)?;
+    sys::give_pipes_to(spec.user_outside());
+    join(store, &stage, &spec, &first, &options.container)?;
     let mut guest = stage.fork(|cue| {
         enter_working_directory(&spec.process.cwd)?;
+        become_user(&stage, &spec)?;
         cue.exec(&stage, &program(&spec))
     })?;
     guest.wait()
@@ -55,13 +69,38 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
 
 /// Lesson 8: enter all that the container has of its own. Of the PID namespace, that is for
 /// our next child.
-fn join(stage: &Stage, spec: &Spec, first: &First, which: &str) -> Result<()> {
-    let pid = Pid::from_raw(first.pid);
-    // It may have ended meanwhile, and its number may be somebody else's.
-    if proc::namespace_of(pid, "pid").ok().as_ref() != Some(&first.namespace) {
-        return Err(Error::input(format!("container {which:?} has just ended")).status(1));
+fn join(
+    store: &Store,
+    stage: &Stage,
+    spec: &Spec,
+    first: &First,
+    which: &str,
+) -> Result<()> {
+    let pid = running_pid(first, which)?;
+    // Without root, its user namespace comes first: it grants the rest, and what else is to
+    // be done here.
+    if rootless::is_rootless() {
+        rootless::follow(stage, pid)?;
     }
+    container::sweep(store)?;
+    network::sweep()?;
     let mut kinds = vec![Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     kinds.extend(spec.namespace("network").map(|_| Kind::Net));
-    enter::join_at_once(stage, pid, &kinds)
+    if spec.users().is_none() {
+        return enter::join_at_once(stage, pid, &kinds);
+    }
+    kinds.push(Kind::User);
+    enter::join_at_once(stage, pid, &kinds)?;
+    // There we are nobody yet (lesson 5).
+    user::become_root(stage)
+}
+
+/// The container's first process. It may have ended meanwhile, and its number may be
+/// somebody else's.
+fn running_pid(first: &First, which: &str) -> Result<Pid> {
+    let pid = Pid::from_raw(first.pid);
+    if proc::namespace_of(pid, "pid").ok().as_ref() == Some(&first.namespace) {
+        return Ok(pid);
+    }
+    Err(Error::input(format!("container {which:?} has just ended")).status(1))
 }

@@ -7,7 +7,8 @@ use std::net::Ipv4Addr;
 use stage::{Child, Result, Stage, proc};
 
 use crate::container::{Container, First, Plan};
-use crate::describe::{self, Request};
+use crate::describe::{self, Base, Request};
+use crate::host;
 use crate::network::{Connection, Setup};
 use crate::run::contain;
 use crate::store::Store;
@@ -33,21 +34,25 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
     let network = Setup::read(store, &request.network)?;
-    let spec = describe::spec(store, request, image.as_ref(), &plan, &network)?;
+    let from = Base { image: image.as_ref(), view: host::view(request)? };
+    let spec = describe::spec(store, request, &from, &plan, &network)?;
     spec.check()?;
+    let skeleton = plan.skeleton();
     let throw_away = options.remove || request.is_host();
     let name = request.name.as_deref();
     let files = network.files(&spec.hostname);
+    let stage = Stage::of_engine(options.explain)?;
     let mut connection = Connection::prepare(network)?;
     let container = Container::create(store, plan, &spec, name, throw_away)?;
     container.furnish(&files)?;
+    from.view.map_or(Ok(()), |view| view.build(&skeleton))?;
 
-    let stage = Stage::of_engine(options.explain)?;
     if !options.interactive {
         sys::without_input()?;
     }
+    sys::give_pipes_to(spec.user_outside());
     let connect = |pid| {
-        let word = connection.connect(pid)?;
+        let word = connection.connect(&stage, pid)?;
         container.meets_others(store, connection.hosts(&spec.hostname, name))?;
         Ok(word)
     };

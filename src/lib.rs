@@ -10,8 +10,12 @@
 //! | `exec.rs` | how does another process get into a running container? |
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
+//! | `host.rs` | how does the machine become an image for somebody who is not root? |
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
+//! | `users.rs` | as whom does a process run in a container? |
+//! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
 //! | `network.rs` | which network does a container get? |
+//! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
 //! | `import.rs` | how does a tarball become a root file system? |
 //! | `disk.rs` | how does state get onto the disk whole? |
@@ -25,10 +29,14 @@ pub mod describe;
 pub mod disk;
 pub mod exec;
 pub mod foreground;
+pub mod host;
 pub mod import;
 pub mod network;
+pub mod rootless;
 pub mod run;
 pub mod spec;
 pub mod stand_in;
 pub mod store;
 pub mod sys;
+pub mod userns;
+pub mod users;

@@ -10,15 +10,18 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use net::bridge::{self, Bridge, Place};
+use net::usermode::{Tool, Usermode};
 use net::{Held, Published};
-use stage::{Error, Pid, Result};
+use stage::{Error, Pid, Result, Stage};
 
 use crate::container::{self, Plan};
+use crate::rootless;
 use crate::spec::{Mount, Namespace};
 use crate::store::Store;
 
 pub mod names;
 mod ports;
+pub mod usermode;
 
 /// What `--network` can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub enum Network {
     None,
     /// That of another container.
     Container(String),
+    /// One of its own, that a program of ours connects: for who is not root.
+    Usermode(Tool),
 }
 
 /// What the command line says of networks, as it was typed.
@@ -71,7 +76,7 @@ pub const NETWORK: &str = "fakedocker.network";
 impl Setup {
     /// Refuse what cannot work, before anything is touched.
     pub fn read(store: &Store, request: &Request) -> Result<Setup> {
-        let network = request.network.clone().unwrap_or(Network::Bridge);
+        let network = request.network.clone().unwrap_or_else(Network::usual);
         let published = request.publish.iter().map(|text| ports::read(text));
         let published = published.collect::<Result<Vec<_>>>()?;
         let hosts = request.add_host.iter().map(|text| names::read_host(text));
@@ -88,7 +93,9 @@ impl Setup {
     fn check(&self) -> Result<()> {
         let alone = |what: &str| Error::input(format!("{what} needs --network bridge"));
         match self.network {
+            Network::Bridge if rootless::is_rootless() => Err(usermode::no_bridge()),
             Network::Bridge => Ok(()),
+            Network::Usermode(tool) => usermode::check(tool),
             _ if !self.published.is_empty() => Err(alone("-p")),
             Network::Container(_) if !self.hosts.is_empty() || !self.dns.is_empty() => {
                 Err(Error::input(
@@ -128,10 +135,16 @@ impl Setup {
         if self.other.is_some() {
             return Vec::new();
         }
+        let dns = match self.network {
+            Network::Usermode(tool) if self.dns.is_empty() => {
+                vec![tool.nameserver().into()]
+            }
+            _ => self.dns.clone(),
+        };
         let texts = [
             self.hosts(hostname, None, None),
             format!("{hostname}\n"),
-            names::resolvers(self.network == Network::Bridge, &self.dns),
+            names::resolvers(self.network == Network::Bridge, &dns),
         ];
         names::FILES.into_iter().zip(texts).collect()
     }
@@ -166,22 +179,28 @@ fn find_other(store: &Store, name: &str) -> Result<Other> {
 }
 
 /// A container's connection to its network, while it runs.
-pub struct Connection {
+pub struct Connection<'s> {
     setup: Setup,
     /// Taken first of all: whoever cannot have a port is told before anything starts.
     held: Vec<Held>,
     place: Option<Place>,
+    usermode: Option<Usermode<'s>>,
 }
 
-impl Connection {
+impl<'s> Connection<'s> {
     /// Take what others could take: the ports.
-    pub fn prepare(setup: Setup) -> Result<Connection> {
+    pub fn prepare(setup: Setup) -> Result<Connection<'s>> {
         let held = setup.published.iter().map(Published::hold).collect::<Result<_>>()?;
-        Ok(Connection { setup, held, place: None })
+        Ok(Connection { setup, held, place: None, usermode: None })
     }
 
-    /// Connect the network namespace of process `pid`. Returns what it is to know of that.
-    pub fn connect(&mut self, pid: Pid) -> Result<String> {
+    /// Connect the network namespace of process `pid`. Returns what it is to know of
+    /// that.
+    pub fn connect(&mut self, stage: &'s Stage, pid: Pid) -> Result<String> {
+        if let Network::Usermode(tool) = self.setup.network {
+            self.usermode = Some(Usermode::connect(stage, tool, pid)?);
+            return Ok(String::new());
+        }
         let place = Bridge::open()
             .and_then(|bridge| bridge.plug(pid, &self.setup.published))
             .map_err(|error| match error.advice() {
@@ -225,7 +244,24 @@ fn warn_of(why: &Error) {
 
 /// Give back what killed engines had at the bridge, and say what it was.
 pub fn sweep() -> Result<Vec<String>> {
-    bridge::sweep()
+    // A bridge that we can see would be that of the machine's root.
+    if rootless::is_rootless() { Ok(Vec::new()) } else { bridge::sweep() }
+}
+
+impl Network {
+    /// What a container gets when nobody says what.
+    fn usual() -> Network {
+        match rootless::is_rootless() {
+            true => usermode::choose().map_or(Network::None, Network::Usermode),
+            false => Network::Bridge,
+        }
+    }
+
+    /// Whether somebody connects it while the container starts, if it is the one that is
+    /// called `name`.
+    pub fn is_connected(name: &str) -> bool {
+        name == "bridge" || usermode::named(name).is_some()
+    }
 }
 
 impl fmt::Display for Network {
@@ -235,6 +271,7 @@ impl fmt::Display for Network {
             Network::Host => f.write_str("host"),
             Network::None => f.write_str("none"),
             Network::Container(name) => write!(f, "container:{name}"),
+            Network::Usermode(tool) => f.write_str(tool.name()),
         }
     }
 }
@@ -248,9 +285,11 @@ impl FromStr for Network {
             ("host", _) => Ok(Network::Host),
             ("none", _) => Ok(Network::None),
             (_, Some(name)) if !name.is_empty() => Ok(Network::Container(name.into())),
-            _ => Err(Error::input(format!(
-                "{text:?} is none of bridge, host, none, container:NAME"
-            ))),
+            _ => usermode::named(text).map(Network::Usermode).ok_or_else(|| {
+                Error::input(format!(
+                    "{text:?} is none of bridge, host, none, container:NAME, pasta, slirp4netns"
+                ))
+            }),
         }
     }
 }

@@ -5,15 +5,17 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use enter::Kind;
 use mount::protect;
 use mount::target::Root;
 use net::bridge;
+use overlay::Layers;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
-use crate::spec::Spec;
+use crate::spec::{Spec, User};
+use crate::userns;
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
@@ -24,8 +26,8 @@ pub fn contain<'s>(
     spec: &Spec,
     connect: impl FnOnce(Pid) -> Result<String>,
 ) -> Result<Child<'s>> {
-    // Lesson 3, pid, comes first: it is the child that is moved, not we.
-    let mut first = pid::fork(stage, |cue| {
+    // Lessons 5, user, and 3, pid, come first: see `start`.
+    let mut first = start(stage, spec, |cue, spec| {
         // From here on we are the container's number 1, and leave the host bit by bit.
 
         // Lesson 6, net: a network stack of our own, or that of another container. A cable
@@ -44,7 +46,7 @@ pub fn contain<'s>(
 
         // Lesson 18, overlay: the image below, an upper layer for what we write. It needs
         // the mount namespace, or the host would see it.
-        stack(stage, spec)?;
+        stand_on_image(stage, spec)?;
 
         // Lesson 4 again: /proc, /dev, /sys and volumes, while the host's files can still
         // be reached. /proc shows the processes of lesson 3.
@@ -57,7 +59,7 @@ pub fn contain<'s>(
 
         // Lesson 6 again: the cable is there, and we are told our address.
         if spec.is_connected() {
-            bridge::configure(&cue.listen()?)?;
+            take_address(&cue.listen()?)?;
         }
 
         // What takes rights away comes last: the steps before needed them. These paths are
@@ -65,11 +67,16 @@ pub fn contain<'s>(
         let root = Root::open(Path::new("/"))?;
         enter_working_directory(&spec.process.cwd)?;
         if spec.root.readonly {
-            pivot::read_only(stage)?;
+            for (place, _) in spec.stacks()? {
+                pivot::read_only(stage, &place)?;
+            }
         }
         protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
         drop(root);
+
+        // Lesson 5, user: whoever the command is to run as.
+        become_user(stage, spec)?;
 
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))
@@ -97,12 +104,67 @@ fn enter_network(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<()> {
     Ok(())
 }
 
-/// Stack the layers, in memory if there is no other way.
-fn stack(stage: &Stage, spec: &Spec) -> Result<()> {
-    let layers = spec.layers()?;
-    let room = layers.upper.parent().unwrap_or(Path::new("/"));
-    if overlay::stack_anywhere(stage, &layers, &spec.root.path, room)? {
-        let room = room.display();
+/// Take the address that is written in `word`. None is there if whoever connects us has
+/// given us one already.
+fn take_address(word: &str) -> Result<()> {
+    if word.is_empty() { Ok(()) } else { bridge::configure(word).map(drop) }
+}
+
+/// Start the container's number 1, which plays `first`.
+fn start<'s>(
+    stage: &'s Stage,
+    spec: &Spec,
+    first: impl FnOnce(&mut Cue, &Spec) -> Result<u8>,
+) -> Result<Child<'s>> {
+    let Some(maps) = spec.users() else {
+        // Lesson 3, pid: it is the child that is moved, not we.
+        return pid::fork(stage, |cue| first(cue, spec));
+    };
+    // Lesson 5, user, before all others: they belong to the user namespace they are made in.
+    // We ourselves stay outside. A child enters, and its own child is number 1.
+    let users = userns::found(stage, &maps)?;
+    let mut outer = stage.fork(|cue| {
+        let spec = userns::prepare(stage, spec, &maps, &users)?;
+        enter::set(stage, &users, Kind::User)?;
+        user::become_root(stage)?;
+        userns::check_way(&spec.root.path)?;
+        let inner = pid::fork(stage, |own| {
+            cue.take_over(own)?;
+            first(cue, &spec)
+        })?;
+        cue.hand_over(inner)
+    })?;
+    outer.follow()?;
+    Ok(outer)
+}
+
+/// Make the image a file system of our own.
+fn stand_on_image(stage: &Stage, spec: &Spec) -> Result<()> {
+    match spec.users() {
+        None => stack(stage, &spec.stacks()?, &spec.root.path),
+        // The host's root has stacked it. What came with our copy of its mounts is locked to
+        // its place, and cannot become "/": a bind mount of it is ours, and can.
+        Some(_) => pivot::make_mount_point(stage, &spec.root.path),
+    }
+}
+
+/// Stack the layers below `root`, in memory if there is no other way.
+pub(crate) fn stack(
+    stage: &Stage,
+    stacks: &[(PathBuf, Layers)],
+    root: &Path,
+) -> Result<()> {
+    let mut in_memory = None;
+    for (place, layers) in stacks {
+        // Where there are several, the one on "/" is the engine's own, and no link of an
+        // image leads elsewhere.
+        let merged = root.join(place.strip_prefix("/").unwrap_or(place));
+        let room = layers.upper.parent().unwrap_or(Path::new("/"));
+        if overlay::stack_anywhere(stage, layers, &merged, room)? {
+            in_memory.get_or_insert(room.display().to_string());
+        }
+    }
+    if let Some(room) = in_memory {
         stage::warn(format!(
             "the file system of {room} cannot carry an upper layer: \
              changes are kept in memory, and are lost when the container ends"
@@ -118,6 +180,12 @@ pub(crate) fn enter_working_directory(cwd: &Path) -> Result<()> {
         Error::io(format!("the working directory {cwd:?}"), &error)
             .hint("-w takes a folder of the container")
     })
+}
+
+/// Be who the container's process is to be, for good.
+pub(crate) fn become_user(stage: &Stage, spec: &Spec) -> Result<()> {
+    let User { uid, gid, additional_gids } = &spec.process.user;
+    user::become_user(stage, *uid, *gid, additional_gids)
 }
 
 /// The program that the container is for, or that is to join it.

@@ -4,8 +4,9 @@
 //! as in the specification (config.md and config-linux.md). The command line builds one, the
 //! container's folder keeps it, and `contain()` reads nothing else.
 //!
-//! One thing is ours: a mount of type `overlay` on "/", with each lower layer as an option
-//! of its own (topmost first). It is how a root file system comes to be at `root.path`.
+//! One thing is ours: mounts of type `overlay`, with each lower layer as an option of its own
+//! (topmost first). They are how a root file system comes to be at `root.path`: one on "/",
+//! and where the kernel wants more of them, others on folders of it.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -14,8 +15,9 @@ use mount::furnish::Mount as Entry;
 use overlay::Layers;
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
+use user::{Line, Maps};
 
-use crate::network::NETWORK;
+use crate::network::{NETWORK, Network};
 
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,22 @@ pub struct Process {
     pub env: Vec<String>,
     /// Its working directory, absolute.
     pub cwd: PathBuf,
+    /// Who it is, by the container's numbers.
+    #[serde(default)]
+    pub user: User,
+}
+
+/// A user and its groups: root and no others, unless said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The groups besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_gids: Vec<u32>,
 }
 
 /// The root file system.
@@ -79,16 +97,35 @@ pub struct Mount {
 pub struct Linux {
     /// The namespaces that the container has for itself.
     pub namespaces: Vec<Namespace>,
+    /// With a user namespace: who its users are outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// And its groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
     /// Paths that nobody in the container can read.
     pub masked_paths: Vec<PathBuf>,
     /// Paths that nobody in the container can write to.
     pub readonly_paths: Vec<PathBuf>,
 }
 
+/// A range of users or groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdMapping {
+    /// The first number inside.
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// The first number outside.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many there are.
+    pub size: u32,
+}
+
 /// A namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
-    /// `pid`, `uts`, `ipc`, `mount` or `network`.
+    /// `pid`, `uts`, `ipc`, `mount`, `network` or `user`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Somebody else's, to be joined; else one of its own is made.
@@ -115,36 +152,65 @@ impl Spec {
             Some(kind) => {
                 Err(Error::input(format!("a container needs its own {kind} namespace")))
             }
-            None => self.layers().map(drop),
+            None => self.stacks().map(drop),
+        }?;
+        self.check_users()
+    }
+
+    /// Refuse users that the container cannot have.
+    fn check_users(&self) -> Result<()> {
+        let Some(maps) = self.users() else { return Ok(()) };
+        mount::idmap::check_kernel()?;
+        maps.check()?;
+        let User { uid, gid, additional_gids } = &self.process.user;
+        let mut gids = additional_gids.iter().chain([gid]);
+        let user = (maps.user_outside(*uid).is_none()).then_some(("user", uid));
+        let group = gids.find(|gid| maps.group_outside(**gid).is_none());
+        match user.or(group.map(|gid| ("group", gid))) {
+            Some((what, number)) => Err(Error::input(format!(
+                "{what} {number} is not one of the container's, whose numbers are mapped"
+            ))
+            .hint("--userns FIRST:COUNT has the numbers below COUNT")),
+            None => Ok(()),
         }
     }
 
-    /// The layers of the root file system: the overlay that is mounted on "/".
-    pub fn layers(&self) -> Result<Layers> {
-        let root = self.mounts.iter().find(|mount| is_root(mount));
-        let root =
-            root.ok_or_else(|| Error::input("no overlay is described for \"/\""))?;
-        let all = |name: &str| {
-            let paths = root.options.iter().filter_map(|option| {
-                option.strip_prefix(name)?.strip_prefix('=').map(PathBuf::from)
+    /// Who its users are outside, if it has a user namespace.
+    pub fn users(&self) -> Option<Maps> {
+        let lines = |mappings: &[IdMapping]| {
+            let lines = mappings.iter().map(|it| Line {
+                inside: it.container_id,
+                outside: it.host_id,
+                count: it.size,
             });
-            paths.collect::<Vec<_>>()
+            lines.collect()
         };
-        let one = |name: &str| {
-            all(name).pop().ok_or_else(|| {
-                Error::input(format!("the overlay on \"/\" needs {name}=DIR"))
-            })
-        };
-        Ok(Layers {
-            lower: all("lowerdir"),
-            upper: one("upperdir")?,
-            work: one("workdir")?,
-        })
+        let Linux { uid_mappings, gid_mappings, .. } = &self.linux;
+        let maps = Maps { uids: lines(uid_mappings), gids: lines(gid_mappings) };
+        self.namespace("user").map(|_| maps)
+    }
+
+    /// Who its process is outside.
+    pub fn user_outside(&self) -> u32 {
+        let uid = self.process.user.uid;
+        self.users().and_then(|maps| maps.user_outside(uid)).unwrap_or(uid)
+    }
+
+    /// The overlays that the root file system is made of: the one on "/" first, then those
+    /// on folders that it has. Each with its place in the container.
+    pub fn stacks(&self) -> Result<Vec<(PathBuf, Layers)>> {
+        let stacks = self.mounts.iter().filter(|mount| is_overlay(mount));
+        let stacks = stacks.map(|mount| Ok((mount.destination.clone(), layers(mount)?)));
+        let stacks = stacks.collect::<Result<Vec<_>>>()?;
+        match stacks.first() {
+            Some((place, _)) if place == Path::new("/") => Ok(stacks),
+            _ => Err(Error::input("no overlay is described for \"/\", before others")),
+        }
     }
 
     /// Everything that is mounted inside the root file system.
     pub fn mounts_inside(&self) -> Vec<Entry> {
-        let inside = self.mounts.iter().filter(|mount| !is_root(mount));
+        let inside = self.mounts.iter().filter(|mount| !is_overlay(mount));
         let entry = |mount: &Mount| Entry {
             destination: mount.destination.clone(),
             kind: mount.kind.clone(),
@@ -156,7 +222,7 @@ impl Spec {
 
     /// Whether somebody connects the container's own network while it starts.
     pub fn is_connected(&self) -> bool {
-        self.annotations.get(NETWORK).is_some_and(|network| network == "bridge")
+        self.annotations.get(NETWORK).is_some_and(|name| Network::is_connected(name))
     }
 
     /// The namespace of this `kind`, if the container does not share the host's.
@@ -165,8 +231,25 @@ impl Spec {
     }
 }
 
-fn is_root(mount: &Mount) -> bool {
-    mount.destination == Path::new("/") && mount.kind == "overlay"
+fn is_overlay(mount: &Mount) -> bool {
+    mount.kind == "overlay"
+}
+
+fn layers(overlay: &Mount) -> Result<Layers> {
+    let all = |name: &str| {
+        let paths = overlay.options.iter().filter_map(|option| {
+            option.strip_prefix(name)?.strip_prefix('=').map(PathBuf::from)
+        });
+        paths.collect::<Vec<_>>()
+    };
+    let one = |name: &str| {
+        let place = &overlay.destination;
+        all(name).pop().ok_or_else(|| {
+            Error::input(format!("the overlay on {place:?} needs {name}=DIR"))
+        })
+    };
+    let (upper, work) = (one("upperdir")?, one("workdir")?);
+    Ok(Layers { lower: all("lowerdir"), upper, work })
 }
 
 /// Refuse a path that is relative, or that climbs.
@@ -195,12 +278,21 @@ mod tests {
             "mounts": [{"destination": "/", "type": "overlay", "source": "overlay",
                 "options": ["lowerdir=/a:b", "lowerdir=/c", "upperdir=/u", "workdir=/w"]}],
             "linux": {"namespaces": [{"type": "pid"}, {"type": "uts"}, {"type": "ipc"},
-                {"type": "mount"}], "maskedPaths": ["/proc/keys"], "readonlyPaths": []}
+                {"type": "mount"}, {"type": "user"}],
+                "uidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
+                "gidMappings": [{"containerID": 0, "hostID": 100000, "size": 65536}],
+                "maskedPaths": ["/proc/keys"], "readonlyPaths": []}
         }"#;
         let mut spec: Spec = serde_json::from_str(text)?;
         assert_eq!(spec.check(), Ok(()));
-        let lower = spec.layers().map(|layers| layers.lower);
+        let lower = spec.stacks().map(|stacks| stacks[0].1.lower.clone());
         assert_eq!(lower, Ok(vec!["/a:b".into(), "/c".into()]));
+        assert_eq!(spec.process.user, User::default());
+        assert_eq!(spec.user_outside(), 100_000);
+        spec.process.user.additional_gids = vec![65535, 65536];
+        assert!(spec.check().is_err());
+        spec.process.user = serde_json::from_str(r#"{"uid": 33, "gid": 33}"#)?;
+        assert_eq!((spec.user_outside(), spec.check()), (100_033, Ok(())));
         spec.process.cwd = "../etc".into();
         assert!(spec.check().is_err());
         Ok(())

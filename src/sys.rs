@@ -4,6 +4,8 @@
 //! a lesson in between. None of it makes a container what it is.
 
 use std::fs::File;
+use std::io::{stderr, stdin, stdout};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,8 +13,10 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::Signal;
+use nix::sys::stat::fstat;
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::wait::wait;
-use nix::unistd::{Pid, Uid, User, dup2_stdin, geteuid};
+use nix::unistd::{AccessFlags, Pid, Uid, User, access, dup2_stdin, fchown, geteuid};
 use stage::{Error, Result};
 
 pub mod files;
@@ -20,6 +24,13 @@ pub mod files;
 /// Whether we are root.
 pub fn is_root() -> bool {
     geteuid().is_root()
+}
+
+/// Whether a program `name` is in PATH.
+pub fn is_installed(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_program = |file: PathBuf| access(&file, AccessFlags::X_OK).is_ok();
+    std::env::split_paths(&path).any(|folder| is_program(folder.join(name)))
 }
 
 /// The home folder of user `uid`, if the machine knows that user.
@@ -65,6 +76,25 @@ pub fn without_input() -> Result<()> {
         File::open("/dev/null").map_err(|error| Error::io("/dev/null", &error))?;
     dup2_stdin(empty).map_err(|errno| Error::call("dup2(/dev/null, 0)", errno))
 }
+
+/// Give the pipes that are our standard input, output and error to user `uid`, if they are
+/// root's: their new owner may open them once more, as /dev/stdout. Nothing else is given
+/// away: a terminal, a file or a named pipe has a place, and an owner, of its own.
+pub fn give_pipes_to(uid: u32) {
+    if uid == 0 {
+        return;
+    }
+    for fd in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
+        let is_nameless = fstatfs(fd).is_ok_and(|about| about.filesystem_type() == PIPES);
+        if is_nameless && fstat(fd).is_ok_and(|about| about.st_uid == 0) {
+            // Without it, all but opening it once more works.
+            fchown(fd, Some(Uid::from_raw(uid)), None).ok();
+        }
+    }
+}
+
+/// The file system that nameless pipes are on: PIPEFS_MAGIC in linux/magic.h.
+const PIPES: FsType = FsType(0x5049_5045);
 
 /// Close what we were started with besides standard input, output and error: a shell's
 /// open files are not the container's. Before anything of ours is open.

@@ -12,17 +12,19 @@ use clap::{Args, Parser, Subcommand};
 use fakedocker::describe::Request;
 use fakedocker::foreground::{self, Options};
 use fakedocker::network::{self, Network};
-use fakedocker::store::{ROOT, Store};
-use fakedocker::{container, exec, import, sys};
+use fakedocker::store::Store;
+use fakedocker::userns::Users;
+use fakedocker::{container, exec, import, rootless, sys};
 use stage::{Error, Result};
 
 /// A container engine that is the sum of its lessons
 #[derive(Parser)]
 #[command(name = "fakedocker", version)]
 struct Cli {
-    /// Where images and containers are kept
-    #[arg(long, value_name = "DIR", default_value = ROOT, global = true)]
-    root: PathBuf,
+    /// Where images and containers are kept [default: /var/lib/fakedocker; for who is not
+    /// root, ~/.local/share/fakedocker]
+    #[arg(long, value_name = "DIR", global = true)]
+    root: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -67,10 +69,22 @@ struct Run {
     /// The working directory in the container
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    /// Whom to run as: names of the image's /etc/passwd and /etc/group, or numbers [default: root]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Users of its own: those from 0 on are those from FIRST on outside; or `host`
+    #[arg(
+        long,
+        value_name = "FIRST:COUNT",
+        default_value = "host",
+        hide_default_value = true
+    )]
+    userns: Users,
     /// Show a folder or file of the host in the container
     #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
     volume: Vec<String>,
-    /// The container's network: bridge, host, none or container:NAME [default: bridge]
+    /// The container's network: bridge, host, none or container:NAME [default: bridge];
+    /// without root pasta, slirp4netns, host, none [default: the first that is there]
     #[arg(long, value_name = "NETWORK")]
     network: Option<Network>,
     /// Make a port of the container's a port of the host's
@@ -111,6 +125,9 @@ struct Exec {
     /// The working directory in the container [default: the container's]
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    /// Whom to run as, by the container's names or by numbers [default: the container's user]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Print what lesson 8 does, on standard error
     #[arg(long)]
     explain: bool,
@@ -141,26 +158,38 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    let store = || {
-        let store = Store::open(&cli.root)?;
+    play(&cli).map_or_else(|error| stage::fail(&error), ExitCode::from)
+}
+
+fn play(cli: &Cli) -> Result<u8> {
+    let root = cli.root.clone().unwrap_or_else(rootless::store_root);
+    let store = |explain: bool| {
+        rootless::enter(explain)?;
+        let store = Store::open(&root)?;
         container::sweep(&store)?;
         network::sweep()?;
         Ok(store)
     };
-    let done = match &cli.command {
+    match &cli.command {
         Command::Run(args) if args.tty => Err(Error::input(
             "-t, a terminal of the container's own, is not there yet: -i lends it yours",
         )),
-        Command::Run(args) => sys::close_inherited()
-            .and_then(|()| store())
-            .and_then(|store| foreground::run(&store, &args.options())),
-        Command::Exec(args) => sys::close_inherited()
-            .and_then(|()| store())
-            .and_then(|store| exec::exec(&store, &args.options())),
-        Command::Import(args) => store().and_then(|store| import_image(&store, args)),
-        Command::Rm(args) => store().and_then(|store| remove(&store, args)),
-    };
-    done.map_or_else(|error| stage::fail(&error), ExitCode::from)
+        Command::Run(args) => {
+            sys::close_inherited()?;
+            rootless::check()?;
+            if let Some(Network::Container(name)) = &args.network {
+                rootless::enter_with(&root, name, args.explain)?;
+            }
+            foreground::run(&store(args.explain)?, &args.options())
+        }
+        Command::Exec(args) => {
+            // It goes where the container is, and is root there.
+            sys::close_inherited()?;
+            exec::exec(&Store::open(&root)?, &args.options())
+        }
+        Command::Import(args) => import_image(&store(false)?, args),
+        Command::Rm(args) => remove(&store(false)?, args),
+    }
 }
 
 /// Help as clap prints it. What is wrong with a command line in one line, with Docker's
@@ -195,6 +224,8 @@ impl Run {
             hostname: self.hostname.clone(),
             env: self.env.clone(),
             cwd: self.workdir.clone(),
+            user: self.user.clone(),
+            users: self.userns,
             volumes: self.volume.clone(),
             network: self.network(),
             read_only: self.read_only,
@@ -223,6 +254,7 @@ impl Exec {
             command: self.command.clone(),
             env: self.env.clone(),
             cwd: self.workdir.clone(),
+            user: self.user.clone(),
             interactive: self.interactive,
             explain: self.explain,
         }

@@ -19,6 +19,7 @@ use std::path::Path;
 use stage::{Error, Result};
 
 use super::tarball::{Contents, Kind, Member, Tarball, Traits};
+use crate::rootless::Numbers;
 use crate::store::shown;
 use crate::sys::files;
 
@@ -60,6 +61,8 @@ struct Tree {
     /// What folders shall look like when all is in them: to fill a folder changes its
     /// time, and an archive may forbid us to write to its folders.
     folders: BTreeMap<Vec<u8>, Traits>,
+    /// Who can own a file here.
+    numbers: Numbers,
     unpacked: Unpacked,
 }
 
@@ -73,11 +76,13 @@ impl Tree {
     fn new(top: OwnedFd) -> Result<Tree> {
         let near = top.try_clone().map_err(|error| Error::io("dup", &error))?;
         let (folders, unpacked) = (BTreeMap::new(), Unpacked::default());
-        Ok(Tree { top, near: (Vec::new(), near), folders, unpacked })
+        let numbers = Numbers::here()?;
+        Ok(Tree { top, near: (Vec::new(), near), folders, numbers, unpacked })
     }
 
     fn add(&mut self, member: Member, archive: &mut Tarball<impl BufRead>) -> Result<()> {
         let Member { path, kind, traits } = member;
+        let traits = self.possible(traits);
         let refused = |error: io::Error| refusal(&path, &error);
         let place = Place::of(&path)?;
         if place.name.is_empty() && !matches!(kind, Kind::Folder) {
@@ -104,6 +109,19 @@ impl Tree {
             Kind::Node(node) => self.node(name, &path, node, &traits).map_err(refused)?,
         }
         Ok(())
+    }
+
+    /// What a member can be here. A number that our user namespace does not know is root's:
+    /// then nobody else's rights may speak for it (setuid, setgid).
+    fn possible(&self, traits: Traits) -> Traits {
+        let mut possible = traits;
+        if !self.numbers.has_user(possible.owner) {
+            (possible.owner, possible.mode) = (0, possible.mode & !0o4000);
+        }
+        if !self.numbers.has_group(possible.group) {
+            (possible.group, possible.mode) = (0, possible.mode & !0o2000);
+        }
+        possible
     }
 
     /// Make `path` the near folder. Some archives leave folders out: they are made.
@@ -263,7 +281,11 @@ impl Tree {
     }
 
     fn dress_folders(&mut self) -> Result<()> {
-        for (path, traits) in std::mem::take(&mut self.folders) {
+        for (path, mut traits) in std::mem::take(&mut self.folders) {
+            if self.numbers.is_single() {
+                // It is one user's, who shall be able to remove it without our help.
+                traits.mode |= 0o700;
+            }
             let refused = |error: io::Error| refusal(&path, &error);
             match self.open(&path) {
                 Ok(folder) => {

@@ -7,7 +7,7 @@
 //! Read hosts(5) and resolv.conf(5).
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
@@ -91,12 +91,15 @@ pub fn hosts(
 /// Bring the lines about others in the hosts file at `path` up to date. Other lines stay:
 /// the container may have written them.
 pub fn introduce(path: &Path, others: &[&Neighbour]) -> Result<()> {
-    let failed = |error| Error::io(path.display(), &error);
-    let old = match fs::read_to_string(path) {
-        // It is just going.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        old => old.map_err(failed)?,
-    };
+    match rewrite(path, others) {
+        // The container is just going.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        written => written.map_err(|error| Error::io(path.display(), &error)),
+    }
+}
+
+fn rewrite(path: &Path, others: &[&Neighbour]) -> io::Result<()> {
+    let old = fs::read_to_string(path)?;
     let own = old.lines().filter(|line| !line.contains(REMARK)).map(String::from);
     let mut new = own.chain(others.iter().map(|it| it.line())).collect::<Vec<_>>();
     new.push(String::new());
@@ -105,12 +108,9 @@ pub fn introduce(path: &Path, others: &[&Neighbour]) -> Result<()> {
         return Ok(());
     }
     // In place: the container has this very file mounted.
-    let file = OpenOptions::new().write(true).open(path);
-    let written = file.and_then(|mut file| {
-        file.write_all(new.as_bytes())?;
-        file.set_len(new.len() as u64)
-    });
-    written.map_err(failed)
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(new.as_bytes())?;
+    file.set_len(new.len() as u64)
 }
 
 /// The container's /etc/resolv.conf: the host's, but with name servers that can be reached

@@ -10,8 +10,12 @@
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
+//! | `users.rs` | as whom does a command run, by whose names? |
+//! | `userns.rs` | is a container's root nobody in particular outside? |
 //! | `bridge.rs` | do containers reach each other, and nobody in another's name? |
 //! | `networks.rs` | what does each `--network` give, and whose files are in /etc? |
+//! | `rootless.rs` | does all of it work for somebody who is not root? |
+//! | `usermode.rs` | and how does that somebody reach the world? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
 //! | `killing.rs` | what is left when somebody is killed? |
@@ -25,6 +29,10 @@ mod joining;
 mod killing;
 mod networks;
 mod outside;
+mod rootless;
 mod statuses;
 mod terminal;
+mod usermode;
+mod userns;
+mod users;
 mod volumes;

@@ -23,8 +23,11 @@ use crate::{Error, Evidence, Program, Result, Stage, proc};
 
 /// The child's side: how it speaks to its parent.
 pub struct Cue {
-    report: File,
+    /// Closed once a child of ours has the part and has become COMMAND.
+    report: Option<File>,
     go: File,
+    /// The pipe from our own parent, if the rest is that of another process.
+    near: Option<File>,
 }
 
 impl Cue {
@@ -67,14 +70,56 @@ impl Cue {
             .map_err(|errno| Error::call("rt_sigaction(SIGPIPE)", errno))?;
         // Blocked signals stay blocked across execve(2), too.
         stage.signals.release()?;
+        self.find_parent()?;
         let Err(error) = program.exec(stage);
         // No other program takes over: children of our own are ended, and waited for.
         stage.signals.hold()?;
         Err(error)
     }
 
+    /// Wait until our parent lets us play its part: from then on with its cue, not with `own`.
+    pub fn take_over(&mut self, own: &mut Cue) -> Result<()> {
+        own.listen()?;
+        let near = own.go.try_clone();
+        self.near =
+            Some(near.map_err(|error| Error::io("fcntl(F_DUPFD_CLOEXEC)", &error))?);
+        Ok(())
+    }
+
+    /// Let `child`, which waits in [`Cue::take_over`], go on in our place: it speaks with our
+    /// parent itself, who learns its PID in [`Child::follow`]. We stay until it ends, and pass
+    /// on its status, and the signals that are meant for it.
+    pub fn hand_over(&mut self, mut child: Child) -> Result<u8> {
+        let mut seen = Evidence::default();
+        seen.record(PID, child.pid);
+        // Before the child says anything.
+        self.show(seen)?;
+        child.proceed()?;
+        child.await_exec()?;
+        if child.arrived.is_empty() {
+            // It did not fail. Our parent must see that the pipe is closed.
+            self.report = None;
+        }
+        child.wait()
+    }
+
+    /// To become another user clears the wish to die with our parent. It was renewed, but our
+    /// parent may have died before that: then nobody has the other end of our pipe.
+    fn find_parent(&self) -> Result<()> {
+        for pipe in self.near.iter().chain([&self.go]) {
+            let mut ends = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+            let polled = poll(&mut ends, PollTimeout::ZERO);
+            // An end that nobody holds is told unasked.
+            if polled.map_err(|errno| Error::call("poll", errno))? > 0 {
+                return Err(Error::call("read", Errno::EPIPE));
+            }
+        }
+        Ok(())
+    }
+
     fn tell(&mut self, message: &Message) -> Result<()> {
-        let sent = self.report.write_all(&message.encode());
+        let Some(report) = &mut self.report else { return Ok(()) };
+        let sent = report.write_all(&message.encode());
         sent.map_err(|error| Error::io("write", &error))
     }
 }
@@ -82,6 +127,9 @@ impl Cue {
 /// The parent's side: a child that is playing. It does not outlive this value.
 pub struct Child<'s> {
     stage: &'s Stage,
+    /// Our child, whom we wait for.
+    own: Pid,
+    /// Who plays the part: the child, or its own child.
     pid: Pid,
     report: File,
     arrived: Vec<u8>,
@@ -114,14 +162,18 @@ impl Stage {
         let ((report, tell), (listen, go)) = (pipe()?, pipe()?);
         let terminal = Terminal::remember();
         let forked = how().map_err(|errno| Error::call(call, errno))?;
-        let ForkResult::Parent { child: pid } = forked else {
+        let ForkResult::Parent { child: own } = forked else {
             drop((report, go));
-            self.play(Cue { report: tell.into(), go: listen.into() }, part)
+            self.play(
+                Cue { report: Some(tell.into()), go: listen.into(), near: None },
+                part,
+            )
         };
         let (report, go) = (File::from(report), File::from(go));
         let (arrived, warned, status) = (Vec::new(), false, None);
+        let (stage, pid) = (self, own);
         let mut child =
-            Child { stage: self, pid, report, arrived, go, terminal, warned, status };
+            Child { stage, own, pid, report, arrived, go, terminal, warned, status };
         fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         self.after(call, &Ok(pid))?;
@@ -158,9 +210,17 @@ fn fork_plainly() -> nix::Result<ForkResult> {
 }
 
 impl Child<'_> {
-    /// The child's PID, as we see it.
+    /// The PID of who plays the part, as we see it.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Wait until the child has given its part to a child of its own: [`Cue::hand_over`].
+    pub fn follow(&mut self) -> Result<()> {
+        let pid = self.evidence()?[PID].parse();
+        let pid = pid.map_err(|_| Error::input("the child's child has no PID"))?;
+        self.pid = Pid::from_raw(pid);
+        Ok(())
     }
 
     /// What the child saw; it waits until [`Child::proceed`].
@@ -237,7 +297,7 @@ impl Child<'_> {
     pub fn kill(&mut self) -> Result<()> {
         if self.status.is_none() {
             // It is our child and not waited for yet, so that its PID is still its own.
-            kill(self.pid, Signal::SIGKILL)
+            kill(self.own, Signal::SIGKILL)
                 .map_err(|errno| Error::call("kill", errno))?;
         }
         self.await_end()
@@ -309,7 +369,7 @@ impl Child<'_> {
             return Ok(());
         }
         let how = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
-        match waitpid(self.pid, Some(how)) {
+        match waitpid(self.own, Some(how)) {
             Ok(WaitStatus::Exited(_, code)) => self.has_ended(code),
             Ok(WaitStatus::Signaled(_, signal, _)) => self.has_ended(128 + signal as i32),
             Ok(WaitStatus::Stopped(..)) => self.stop_too()?,
@@ -329,7 +389,7 @@ impl Child<'_> {
     /// The child's shell was suspended: so are we, until our own shell continues us.
     fn stop_too(&self) -> Result<()> {
         let group =
-            getpgid(Some(self.pid)).map_err(|errno| Error::call("getpgid", errno))?;
+            getpgid(Some(self.own)).map_err(|errno| Error::call("getpgid", errno))?;
         let Some(terminal) = self.terminal.as_ref().filter(|_| group != getpgrp()) else {
             return Ok(()); // in our own group, a Ctrl-Z has stopped us as well
         };
@@ -344,9 +404,9 @@ impl Child<'_> {
     /// that it has no handler for (pid_namespaces(7)), so that we end it for the sender;
     /// with Ctrl-C, only the second time.
     fn pass_on(&mut self, signal: Signal, info: &siginfo) -> Result<()> {
-        let number_one = proc::pids_of(self.pid)
+        let number_one = proc::pids_of(self.own)
             .is_ok_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
-        let deaf = number_one && !proc::hears(self.pid, signal);
+        let deaf = number_one && !proc::hears(self.own, signal);
         let from_terminal = info.ssi_code == SI_KERNEL;
         let what = match deaf {
             true if signal != Signal::SIGINT || self.warned => Signal::SIGKILL,
@@ -358,12 +418,12 @@ impl Child<'_> {
                 return Ok(());
             }
             // The terminal has sent it to the whole foreground group, and so to the child.
-            false if from_terminal && getpgid(Some(self.pid)) == Ok(getpgrp()) => {
+            false if from_terminal && getpgid(Some(self.own)) == Ok(getpgrp()) => {
                 return Ok(());
             }
             false => signal,
         };
-        match kill(self.pid, what) {
+        match kill(self.own, what) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(Error::call("kill", errno)),
         }
@@ -379,6 +439,9 @@ impl Child<'_> {
         }
     }
 }
+
+/// What a child that gives its part away calls the PID of who has it now.
+const PID: &str = "pid";
 
 /// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
 const SI_KERNEL: i32 = 0x80;

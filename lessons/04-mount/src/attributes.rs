@@ -41,7 +41,14 @@ pub fn restrict(
     let call = format!(
         "mount_setattr({fd}, \"\", AT_EMPTY_PATH|AT_RECURSIVE, {{attr_set={set}}}, 32)"
     );
-    match stage.attempt(&call, || set_attributes(target, attributes))? {
+    let set = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let how = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    match stage.attempt(&call, || change(target, how, &set))? {
         Err(Errno::ENOSYS) => {}
         answer => return answer.map_err(|errno| Error::call(call, errno)),
     }
@@ -52,22 +59,21 @@ pub fn restrict(
     stage.ask(call, || mount(NONE, &path_of(target), NONE, flags, NONE))
 }
 
+/// Change attributes of the mount `target`, or with AT_RECURSIVE those of all below it, too.
 #[allow(unsafe_code, reason = "nix has no wrapper for mount_setattr(2)")]
-fn set_attributes(target: &OwnedFd, attributes: u64) -> nix::Result<()> {
-    let change = libc::mount_attr {
-        attr_set: attributes,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
+pub(crate) fn change(
+    target: &OwnedFd,
+    how: libc::c_int,
+    attributes: &libc::mount_attr,
+) -> nix::Result<()> {
     // SAFETY: the path is an empty text, and the structure lives on and has the size given.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             target.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-            &raw const change,
+            how,
+            std::ptr::from_ref(attributes),
             size_of::<libc::mount_attr>(),
         )
     };

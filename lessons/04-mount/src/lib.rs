@@ -5,7 +5,7 @@
 //! which shows the PID namespace of whoever mounts it, and the host keeps its own.
 //!
 //! Read mount_namespaces(7) and mount(2), then this file, then main.rs. What the engine
-//! needs besides is in target.rs, furnish.rs, attributes.rs and protect.rs.
+//! needs besides is in target.rs, furnish.rs, attributes.rs, protect.rs and idmap.rs.
 
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use stage::{Result, Stage};
 
 pub mod attributes;
 pub mod furnish;
+pub mod idmap;
 pub mod protect;
 pub mod target;
 

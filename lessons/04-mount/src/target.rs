@@ -8,6 +8,7 @@
 //! Read openat2(2) (RESOLVE_IN_ROOT) and magic links in symlink(7).
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -80,6 +81,23 @@ impl Root {
         }
     }
 
+    /// Read the file at `path` inside; None if there is none. Something else in its place, or
+    /// more than `most` bytes, is refused: to open a device can do things, and a pipe waits.
+    pub fn read(&self, path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+        let Some(found) = self.existing(path)? else { return Ok(None) };
+        check_file(&File::from(found), path, most)?;
+        // Looked at once more: it may have been exchanged, but opening it did not wait.
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file =
+            self.resolve(path, flags).map_err(|errno| self.refused(path, errno))?;
+        let mut file = File::from(file);
+        check_file(&file, path, most)?;
+        let mut bytes = Vec::new();
+        let read = file.by_ref().take(most).read_to_end(&mut bytes);
+        read.map_err(|error| Error::io(format!("read({path:?})"), &error))?;
+        Ok(Some(bytes))
+    }
+
     fn try_open(&self, path: &Path) -> nix::Result<OwnedFd> {
         self.resolve(path, OFlag::O_PATH | OFlag::O_CLOEXEC)
     }
@@ -125,6 +143,18 @@ impl Root {
             _ => error,
         }
     }
+}
+
+/// Whether `file`, known as `path`, is an ordinary one of at most `most` bytes.
+fn check_file(file: &File, path: &Path, most: u64) -> Result<()> {
+    let about = file.metadata();
+    let about = about.map_err(|error| Error::io(format!("fstat({path:?})"), &error))?;
+    let wrong = match about.len() {
+        _ if !about.is_file() => "no ordinary file".to_string(),
+        length if length > most => format!("{length} bytes long, more than {most}"),
+        _ => return Ok(()),
+    };
+    Err(Error::input(format!("{path:?} in that root is {wrong}: it is not read")))
 }
 
 /// As many links on the way as the kernel follows: path_resolution(7).

@@ -5,7 +5,8 @@
 //! make one, and with it all the other namespaces, without sudo.
 //!
 //! Read user_namespaces(7), then this file, maps.rs and main.rs. What subordinate ids are
-//! is in subordinate.rs, and who may refuse all this in refusal.rs.
+//! is in subordinate.rs, who may refuse all this in refusal.rs, and where names come from in
+//! accounts.rs.
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -18,6 +19,7 @@ use stage::{Error, Result, Stage, descriptor};
 
 pub use maps::{Line, Maps};
 
+pub mod accounts;
 mod maps;
 mod refusal;
 mod subordinate;
@@ -71,9 +73,33 @@ pub fn become_root(stage: &Stage) -> Result<()> {
     }
     if !geteuid().is_root() {
         stage.ask("setuid(0)", || setuid(Uid::from_raw(0)))?;
-        // To become another user clears the wish to die with our parent: prctl(2).
-        let call = "prctl(PR_SET_PDEATHSIG, SIGKILL)";
-        stage.ask(call, || set_pdeathsig(Signal::SIGKILL))?;
+        end_with_parent(stage)?;
     }
     Ok(())
+}
+
+/// Be user `uid`, in group `gid` and in these `groups` besides, for good. The groups come
+/// first: only root may set them, and a program that kept root's would keep their rights.
+pub fn become_user(stage: &Stage, uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
+    let set: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    // Who has had to give up leaving groups is in no others, either.
+    if !is_denied("setgroups") || !groups.is_empty() {
+        stage.ask(format!("setgroups({}, {groups:?})", set.len()), || setgroups(&set))?;
+    }
+    stage.ask(format!("setgid({gid})"), || setgid(Gid::from_raw(gid)))?;
+    // It changes all three, real, effective and saved: there is no way back.
+    stage.ask(format!("setuid({uid})"), || setuid(Uid::from_raw(uid)))?;
+    end_with_parent(stage)
+}
+
+/// Whether our user namespace was denied `what` (user_namespaces(7), "setgroups").
+fn is_denied(what: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/self/{what}"));
+    text.is_ok_and(|text| text.trim() == "deny")
+}
+
+/// To become another user clears the wish to die with our parent: prctl(2).
+fn end_with_parent(stage: &Stage) -> Result<()> {
+    let call = "prctl(PR_SET_PDEATHSIG, SIGKILL)";
+    stage.ask(call, || set_pdeathsig(Signal::SIGKILL))
 }

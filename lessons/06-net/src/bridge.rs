@@ -164,8 +164,10 @@ impl Place {
             None => firewall::apply(&self.farewell),
             Some(_) => Ok(()),
         });
-        if given_back.is_err() {
-            ledger.leave_behind();
+        // While it is our turn: the next one counts the notes.
+        match given_back {
+            Ok(()) => drop(ledger),
+            Err(_) => ledger.leave_behind(),
         }
         given_back
     }

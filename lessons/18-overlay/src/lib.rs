@@ -17,6 +17,7 @@ use stage::{Error, Ledger, Result, Stage, proc};
 
 pub mod attribute;
 pub mod cache;
+pub mod release;
 
 /// The folders that an overlay is made of, and the one where it appears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +96,14 @@ pub fn stack_anywhere(
         std::fs::create_dir(folder)
             .map_err(|error| Error::io(folder.display(), &error))?;
     }
-    stack(stage, layers, merged).map(|()| true)
+    let stacked = stack(stage, layers, merged).map(|()| true);
+    stacked.map_err(|error| match error.errno() {
+        // What is mounted below a layer must stay covered for whoever cannot unmount it.
+        Some(Errno::EINVAL) if proc::is_in_user_namespace() => {
+            error.hint("in a user namespace, nothing may be mounted below a layer")
+        }
+        _ => error,
+    })
 }
 
 /// Options are split at commas and lower layers at colons, unless a backslash is before.

@@ -31,13 +31,15 @@ pub fn make_mount_point(stage: &Stage, root: &Path) -> Result<()> {
     mount::bind(stage, root, root)
 }
 
-/// Make our root read-only. What is mounted below it is not concerned.
-pub fn read_only(stage: &Stage) -> Result<()> {
+/// Make the root file system at `path` read-only. What is mounted below is not concerned.
+pub fn read_only(stage: &Stage, path: &Path) -> Result<()> {
     let none: Option<&str> = None;
-    let call = "mount(NULL, \"/\", NULL, MS_RDONLY|MS_NODEV|MS_REMOUNT|MS_BIND, NULL)";
+    let call = format!(
+        "mount(NULL, {path:?}, NULL, MS_RDONLY|MS_NODEV|MS_REMOUNT|MS_BIND, NULL)"
+    );
     // MS_BIND: the mount becomes read-only, the file system may be writable elsewhere.
     // MS_NODEV was on it (lesson 18), and would be taken off if it was not given again.
     let mount_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | mount_only;
-    stage.ask(call, || mount(none, "/", none, flags, none))
+    stage.ask(call, || mount(none, path, none, flags, none))
 }

@@ -46,7 +46,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
         cue.report(look(stage, "pivot", Some(old_root))?)?;
         escape::attempt(stage)?;
         if args.read_only {
-            pivot::read_only(stage)?;
+            pivot::read_only(stage, Path::new("/"))?;
         }
         let tried = stage.look("pivot").fact("writable", try_writing()).end();
         let after = look(stage, "pivot", Some(old_root))?;

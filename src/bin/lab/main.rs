@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, value_parser};
-use fakedocker::store::ROOT;
 use stage::Result;
 
 mod check;
@@ -57,8 +56,8 @@ struct Check {
 #[derive(Args)]
 struct Clean {
     /// Where fakedocker keeps images and containers
-    #[arg(long, value_name = "DIR", default_value = ROOT)]
-    root: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -80,7 +79,8 @@ fn check(args: Check) -> Result<bool> {
 
 /// Says each thing that was taken back; that there was nothing is worth a line, too.
 fn clean(args: &Clean) -> Result<bool> {
-    let done = fakedocker::clean::clean(&args.root)?;
+    let root = args.root.clone().unwrap_or_else(fakedocker::rootless::store_root);
+    let done = fakedocker::clean::clean(&root)?;
     for line in &done {
         stage::tell(line)?;
     }

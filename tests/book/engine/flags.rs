@@ -218,7 +218,11 @@ fn explain_says_on_standard_error_what_strace_sees() {
         let (store, folder) = (Store::new(), Folder::new("volume"));
         let root = store.path().display().to_string();
         let volume = format!("{}:/volume:ro", folder.path().display());
-        let ways: [&[&str]; 2] = [&[], &["--read-only", "-w", "/new", "-v", &volume]];
+        let ways: [&[&str]; 3] = [
+            &["-u", "33:44"],
+            &["--read-only", "-w", "/new", "-v", &volume],
+            &["--userns", "100000:65536", "-v", &volume],
+        ];
         for flags in ways {
             let run = ["--root", &root, "run", "--rm", "--explain"];
             let args = [&run[..], flags, &["host", "echo", "said"]].concat();

@@ -120,7 +120,13 @@ impl Engine {
     /// `fakedocker ARGS` with the store in `root`.
     pub fn on(root: impl AsRef<OsStr>, args: &[&str]) -> Engine {
         let mut command = Command::new(program("fakedocker"));
-        command.arg("--root").arg(root).args(args).stdin(Stdio::null());
+        command.arg("--root").arg(root).args(args);
+        Engine::of(command)
+    }
+
+    /// Any command that runs the engine in the end.
+    pub fn of(mut command: Command) -> Engine {
+        command.stdin(Stdio::null());
         processes::mark(&mut command);
         Engine(command)
     }
@@ -134,9 +140,7 @@ impl Engine {
     pub fn inside(self, wrapper: &[&str]) -> Engine {
         let mut command = Command::new(wrapper[0]);
         command.args(&wrapper[1..]).arg(self.0.get_program()).args(self.0.get_args());
-        command.stdin(Stdio::null());
-        processes::mark(&mut command);
-        Engine(command)
+        Engine::of(command)
     }
 
     /// Run it to its end.

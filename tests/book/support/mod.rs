@@ -9,6 +9,7 @@ pub mod processes;
 pub mod rootfs;
 pub mod site;
 pub mod strace;
+pub mod student;
 pub mod tmux;
 pub mod town;
 pub mod wait;

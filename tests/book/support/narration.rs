@@ -213,6 +213,10 @@ impl Value {
                 elements.unwrap_or_default().iter().map(|it| unquote(it)).collect();
             return Option::map_or(texts, Value::Memory, Value::Texts);
         }
+        // A structure may hold a descriptor.
+        if text.starts_with(['{', '&']) {
+            return Value::Memory;
+        }
         if let Some((number, path)) =
             text.split_once('<').filter(|it| !it.1.starts_with('<'))
         {
@@ -224,10 +228,7 @@ impl Value {
             );
         }
         let is_name = |char: char| char.is_ascii_lowercase() || char == '_';
-        if text.starts_with(['{', '&'])
-            || text.ends_with("...")
-            || text.chars().all(is_name)
-        {
+        if text.ends_with("...") || text.chars().all(is_name) {
             return Value::Memory;
         }
         Value::Words(text.split('|').map(Word::of).collect())
@@ -281,6 +282,9 @@ msgget(4245422081, 0600|IPC_CREAT) = 3
 
 mkdir("\303\251\t", 0755) = 0
 mkdir("é\t", 493) = 0
+
+mount_setattr(3</a>, "", AT_EMPTY_PATH, {userns_fd=4<user:[1]>}, 32) = 0
+mount_setattr(3</a>, "", AT_EMPTY_PATH, {userns_fd=4}, 32) = 0
 
 setns(3<net:[1]>, CLONE_NEWNET) = 0
 setns(3, CLONE_NEWNET) = 0
