@@ -1,6 +1,7 @@
 //! Lesson 13, the exercise: let a shell have ten processes, and no more.
 //!
-//! Fill in the two functions, with std alone. Read cgroups(7), and pids.max in the kernel's admin-guide/cgroup-v2.rst.
+//! Fill in the two functions, with std alone. Read cgroups(7), and pids.max in the kernel's
+//! admin-guide/cgroup-v2.rst.
 //! Then run
 //!
 //!     sudo target/debug/lab check pids

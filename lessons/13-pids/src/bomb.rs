@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use cgroup::Group;
 use nix::poll::{PollTimeout, poll};
 use nix::unistd::fork;
 use stage::{Evidence, Result, Stage, Verdict};
@@ -28,15 +29,7 @@ pub fn play(stage: &Stage, limit: u32) -> Result<Verdict> {
     group.add(stage, container.pid())?;
     container.proceed()?;
 
-    let start = Instant::now();
-    let mut most = 0;
-    while pids::refusals(&group)? < REFUSALS && start.elapsed() < PATIENCE {
-        most = most.max(tasks(&pids::current(&group)?));
-        // There is no event for it: we look again.
-        poll(&mut [], PollTimeout::from(5u8)).ok();
-    }
-    most = most.max(tasks(&pids::current(&group)?));
-    let refusals = pids::refusals(&group)?;
+    let (most, refusals) = watch(&group)?;
     let seen =
         stage.look("group").fact("most tasks", most).fact("refusals", refusals).end();
     let (started, refused) = Crowd::new()?.grow(stage, limit)?;
@@ -47,26 +40,29 @@ pub fn play(stage: &Stage, limit: u32) -> Result<Verdict> {
     let left = if folder.exists() { "there" } else { "gone" };
     let after = stage.look("host").fact("the group", left).end();
     stage.gap();
+    let limits = (format!("at most {limit}"), format!("{REFUSALS} or more"));
+    let refused = refused.map_or("nothing".into(), |errno| errno.to_string());
+    let is_full = most <= u64::from(limit);
     Ok(Verdict::on("a fork bomb fills its group, and nothing else")
-        .holds(
-            "the most tasks that it had",
-            format!("at most {limit}"),
-            &seen["most tasks"],
-            most <= u64::from(limit),
-        )
-        .holds(
-            "forks that were refused",
-            format!("{REFUSALS} or more"),
-            &seen["refusals"],
-            refusals >= REFUSALS,
-        )
-        .equal("processes that the host could start meanwhile", limit, &host["started"])
-        .equal(
-            "what the host was refused",
-            "nothing",
-            refused.map_or("nothing".into(), |errno| errno.to_string()),
-        )
+        .holds("the most tasks that it had", limits.0, &seen["most tasks"], is_full)
+        .holds("refused forks", limits.1, &seen["refusals"], refusals >= REFUSALS)
+        .equal("processes that the host could start", limit, &host["started"])
+        .equal("what the host was refused", "nothing", refused)
         .equal("the group afterwards", "gone", &after["the group"]))
+}
+
+/// Wait until the bomb has gone off: the most tasks that were seen, and the refusals.
+fn watch(group: &Group) -> Result<(u64, u64)> {
+    let (start, mut most) = (Instant::now(), 0);
+    loop {
+        most = most.max(tasks(&pids::current(group)?));
+        let refusals = pids::refusals(group)?;
+        if refusals >= REFUSALS || start.elapsed() > PATIENCE {
+            return Ok((most.max(tasks(&pids::current(group)?)), refusals));
+        }
+        // There is no event for it: we look again.
+        poll(&mut [], PollTimeout::from(5u8)).ok();
+    }
 }
 
 fn tasks(text: &str) -> u64 {

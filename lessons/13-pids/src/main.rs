@@ -72,27 +72,28 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let status = container.finish()?;
     group.remove(stage)?;
 
-    let refusals = counted["refusals"].parse().unwrap_or(0);
-    Ok(Verdict::on(format!(
-        "in a group with a limit of {limit}, there is no process number {}",
-        limit + 1
-    ))
-    .equal(
-        "the processes that it could start, itself aside",
-        limit - 1,
-        &inside["started"],
-    )
-    .equal("the next one", "EAGAIN", &inside["next"])
-    .equal("what the group counts", limit, &counted["tasks"])
-    .holds(
-        "how often it has refused",
-        "at least once",
-        &counted["refusals"],
-        refusals > 0,
-    )
-    .equal("the host, meanwhile", limit, &outside["started"])
-    .equal("and its next one", "granted", &outside["next"])
-    .status(status))
+    Ok(judge(limit, &inside, &outside, &counted).status(status))
+}
+
+fn judge(limit: u32, inside: &Evidence, outside: &Evidence, group: &Evidence) -> Verdict {
+    let refusals = group["refusals"].parse().unwrap_or(0);
+    let next = limit + 1;
+    Verdict::on(format!("with a limit of {limit}, there is no process number {next}"))
+        .equal("the processes that it could start", limit - 1, &inside["started"])
+        .equal("the next one", "EAGAIN", &inside["next"])
+        .equal("what the group counts, itself included", limit, &group["tasks"])
+        .holds(
+            "how often it has refused",
+            "at least once",
+            &group["refusals"],
+            refusals > 0,
+        )
+        .equal(
+            "the processes that the host could start meanwhile",
+            limit,
+            &outside["started"],
+        )
+        .equal("and its next one", "granted", &outside["next"])
 }
 
 /// How many processes can be started, up to `most`, and what comes then.
