@@ -42,19 +42,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let group = Group::make(stage, &name, &[CONTROLLER])?;
     let hierarchy = Hierarchy::of(CONTROLLER)?;
     let host = look(stage, &hierarchy, "host")?;
-    let mut container = stage.fork(|cue| {
-        cue.report(look(stage, &hierarchy, "container")?)?;
-        cue.report(look(stage, &hierarchy, "container")?)?;
-        let mut witness = stage.fork(|cue| bear_witness(stage, &hierarchy, cue))?;
-        let mut born = witness.evidence()?;
-        born.record("PID", witness.pid());
-        cue.report(born)?;
-        witness.proceed()?;
-        cue.report(witness.evidence()?)?;
-        witness.proceed()?;
-        witness.wait()?;
-        cue.exec(stage, &Program::from_command(&args.command))
-    })?;
+    let mut container = stage.fork(|cue| live(stage, &hierarchy, cue, &args.command))?;
 
     let before = container.evidence()?;
     group.add(stage, container.pid())?;
@@ -84,6 +72,26 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
         .status(status))
 }
 
+/// The container: looks before and after it is put in, has a child, becomes COMMAND.
+fn live(
+    stage: &Stage,
+    hierarchy: &Hierarchy,
+    cue: &mut Cue,
+    command: &Command,
+) -> Result<u8> {
+    cue.report(look(stage, hierarchy, "container")?)?;
+    cue.report(look(stage, hierarchy, "container")?)?;
+    let mut witness = stage.fork(|cue| bear_witness(stage, hierarchy, cue))?;
+    let mut born = witness.evidence()?;
+    born.record("PID", witness.pid());
+    cue.report(born)?;
+    witness.proceed()?;
+    cue.report(witness.evidence()?)?;
+    witness.proceed()?;
+    witness.wait()?;
+    cue.exec(stage, &Program::from_command(command))
+}
+
 /// The witness: tells where it was born, and where it is when somebody has moved it.
 fn bear_witness(stage: &Stage, hierarchy: &Hierarchy, cue: &mut Cue) -> Result<u8> {
     cue.report(look(stage, hierarchy, "witness")?)?;
@@ -103,9 +111,8 @@ fn count_and_remove(stage: &Stage, group: &Group) -> Result<Evidence> {
         stage.look("host").fact("processes", group.get(CONTROLLER, "pids.current")?);
     let removal = match cgroup::remove_folder(stage, group.folder(CONTROLLER)?) {
         Ok(()) => "removed".to_string(),
-        Err(error) => {
-            error.errno().map_or(error.to_string(), |errno| format!("{errno:?}"))
-        }
+        // The kernel's answer, and not, say, that somebody has pressed Ctrl-C.
+        Err(error) => format!("{:?}", error.errno().ok_or(error)?),
     };
     Ok(seen.fact("removal", removal).end())
 }
