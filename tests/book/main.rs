@@ -15,6 +15,7 @@ mod engine;
 mod house;
 mod import;
 mod lessons;
+mod limits;
 mod narration;
 mod network;
 mod pages;

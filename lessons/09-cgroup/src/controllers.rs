@@ -7,26 +7,27 @@ use stage::{Result, Stage};
 
 /// What each controller limits or counts, by its name in version 1.
 const PURPOSES: [(&str, &str); 14] = [
-    ("cpu", "shares of the processors' time, and limits on it"),
-    ("cpuacct", "counts that time; in v2 a part of cpu"),
-    ("cpuset", "which processors and memory nodes may be used"),
-    ("memory", "limits and counts memory"),
-    ("blkio", "limits and weighs block devices; in v2: io"),
-    ("pids", "limits the number of processes"),
-    ("devices", "which devices may be opened; in v2 a BPF program"),
-    ("freezer", "stops and continues all processes; in v2 built in"),
-    ("hugetlb", "limits huge pages"),
-    ("net_cls", "marks packets by their sender; only v1"),
-    ("net_prio", "priority of packets by their sender; only v1"),
-    ("perf_event", "measures a group with perf(1)"),
-    ("rdma", "limits RDMA devices"),
-    ("misc", "limits what there is little of, such as SEV keys"),
+    ("cpu", "time on the processors"),
+    ("cpuacct", "counts it (v2: part of cpu)"),
+    ("cpuset", "which processors, which memory"),
+    ("memory", "memory, counted and limited"),
+    ("blkio", "block devices (v2: io)"),
+    ("pids", "the number of processes"),
+    ("devices", "which may be opened (v2: BPF)"),
+    ("freezer", "time stands still (v2: built in)"),
+    ("hugetlb", "huge pages"),
+    ("net_cls", "marks packets (v1 only)"),
+    ("net_prio", "ranks packets (v1 only)"),
+    ("perf_event", "measured by perf(1)"),
+    ("rdma", "RDMA devices"),
+    ("misc", "what is scarce, as SEV keys"),
 ];
 
-/// A line for each: where it is, and what it is for.
+/// A table: where each is, and what it is for.
 pub fn show(stage: &Stage) -> Result<()> {
     let all = Hierarchy::all()?;
     let known = fs::read_to_string("/proc/cgroups").unwrap_or_default();
+    let mut machine = stage.look("machine");
     for (name, purpose) in PURPOSES {
         let place = all.iter().find(|hierarchy| hierarchy.has(name));
         let is_known = known.lines().any(|line| line.split('\t').next() == Some(name));
@@ -35,7 +36,8 @@ pub fn show(stage: &Stage) -> Result<()> {
             None if is_known => "not mounted".to_string(),
             None => "not in this kernel".to_string(),
         };
-        stage.note(&format!("{name:<10} {place:<30} {purpose}"));
+        machine = machine.fact(name, format!("{place:<27} {purpose}"));
     }
+    machine.end();
     Ok(())
 }

@@ -29,6 +29,8 @@ pub struct Hierarchy {
     pub version: Version,
     /// Where its topmost group is that we can see.
     pub at: PathBuf,
+    /// What that group is called: "/", unless only a part of the tree is mounted here.
+    pub root: PathBuf,
     /// The controllers that it has, by their names in this version.
     pub controllers: Vec<String>,
 }
@@ -74,19 +76,24 @@ impl Hierarchy {
         })
     }
 
+    /// Whether every group of version 2 can do what `controller` does in version 1.
+    pub fn is_built_in(controller: &str) -> bool {
+        BUILT_IN.contains(&controller)
+    }
+
     /// Whether it has `controller`, by its name in version 1.
     pub fn has(&self, controller: &str) -> bool {
         match self.version {
             Version::V1 => self.controllers.iter().any(|own| own == controller),
             Version::V2 => {
                 let name = self.version.name_of(controller);
-                BUILT_IN.contains(&controller)
+                Hierarchy::is_built_in(controller)
                     || self.controllers.iter().any(|own| own == name)
             }
         }
     }
 
-    /// The group that `process` (a PID or `self`) is in, from our topmost one on: /proc/PID/cgroup.
+    /// The group that `process` (a PID or `self`) is in: its line in /proc/PID/cgroup.
     pub fn group_of(&self, process: &str) -> Result<PathBuf> {
         let path = format!("/proc/{process}/cgroup");
         let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
@@ -105,9 +112,15 @@ impl Hierarchy {
         group.ok_or_else(|| Error::input(format!("{path} has no line for {}", self)))
     }
 
-    /// The folder of such a group.
+    /// The folder of the group that /proc/PID/cgroup calls `group`.
     pub fn folder(&self, group: &Path) -> PathBuf {
-        self.at.join(group.strip_prefix("/").unwrap_or(group))
+        let below = group.strip_prefix(&self.root).or_else(|_| group.strip_prefix("/"));
+        self.at.join(below.unwrap_or(group))
+    }
+
+    /// What /proc/PID/cgroup calls the group at `folder`.
+    pub fn group(&self, folder: &Path) -> PathBuf {
+        self.root.join(folder.strip_prefix(&self.at).unwrap_or(folder))
     }
 }
 
@@ -133,7 +146,7 @@ impl fmt::Display for Version {
 
 impl fmt::Display for Hierarchy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.version, self.at.display())
+        write!(f, "{} {}", self.version, self.at.display())
     }
 }
 
@@ -141,7 +154,8 @@ impl fmt::Display for Hierarchy {
 /// TYPE SOURCE SUPER`.
 fn read_mount(line: &str) -> Option<Hierarchy> {
     let (mount, kind) = line.split_once(" - ")?;
-    let at = PathBuf::from(unescape(mount.split(' ').nth(4)?));
+    let mut paths = mount.split(' ').skip(3).map(|path| PathBuf::from(unescape(path)));
+    let (root, at) = (paths.next()?, paths.next()?);
     let mut kind = kind.split(' ');
     let (name, options) = (kind.next()?, kind.nth(1)?);
     let (version, controllers) = match name {
@@ -158,7 +172,7 @@ fn read_mount(line: &str) -> Option<Hierarchy> {
     controllers.retain(|name| {
         !["rw", "ro", "xattr", "noprefix", "clone_children"].contains(&&**name)
     });
-    Some(Hierarchy { version, at, controllers })
+    Some(Hierarchy { version, at, root, controllers })
 }
 
 /// In mountinfo a space is `\040`.
@@ -181,9 +195,21 @@ mod tests {
 
     #[test]
     fn controllers_have_two_names() {
-        let at = PathBuf::from("/c");
-        let unified =
-            Hierarchy { version: Version::V2, at, controllers: vec!["io".into()] };
+        let (at, root) = (PathBuf::from("/c"), PathBuf::from("/"));
+        let controllers = vec!["io".into()];
+        let unified = Hierarchy { version: Version::V2, at, root, controllers };
         assert!(unified.has("blkio") && unified.has("freezer") && !unified.has("cpu"));
+        assert_eq!(unified.folder(Path::new("/a/b")), Path::new("/c/a/b"));
+        assert_eq!(unified.group(Path::new("/c/a/b")), Path::new("/a/b"));
+    }
+
+    /// As Docker does with v1: a container sees its own group only, and the path from the top.
+    #[test]
+    fn a_part_of_a_tree_can_be_mounted() {
+        let line = "33 31 0:30 /docker/1 /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids";
+        let part = read_mount(line).unwrap();
+        let folder = Path::new("/sys/fs/cgroup/pids/mine");
+        assert_eq!(part.folder(Path::new("/docker/1/mine")), folder);
+        assert_eq!(part.group(folder), Path::new("/docker/1/mine"));
     }
 }

@@ -1,14 +1,15 @@
-//! Lesson 9, the demonstration: `cgroup [OPTIONS]`.
+//! Lesson 9, the demonstration: `cgroup [OPTIONS] [-- COMMAND [ARG]...]`.
 //!
-//! First what this machine has. Then a child is put into a group of ours, has a child itself,
-//! and is moved out again; the group cannot be removed before.
+//! First what this machine has. Then a child is put into a group of ours and has a child
+//! itself, the witness, which is born there and moved out again. The group cannot be removed
+//! before both have left it.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use cgroup::{Group, Hierarchy};
 use clap::Parser;
-use stage::{Evidence, Flags, Result, Stage, Verdict};
+use stage::{Command, Cue, Evidence, Flags, Program, Result, Stage, Verdict};
 
 mod controllers;
 
@@ -17,6 +18,8 @@ mod controllers;
 struct Args {
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten)]
+    command: Command,
 }
 
 fn main() -> ExitCode {
@@ -26,68 +29,74 @@ fn main() -> ExitCode {
         for left in cgroup::sweep()? {
             stage.note(&format!("removed what a killed run had left: {left}"));
         }
-        play(stage)
+        play(stage, &args)
     })
 }
 
-/// Counting processes disturbs nobody.
+/// To count processes disturbs nobody.
 const CONTROLLER: &str = "pids";
 
-fn play(stage: &Stage) -> Result<Verdict> {
+fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     controllers::show(stage)?;
-    let hierarchy = Hierarchy::of(CONTROLLER)?;
     let name = format!("lesson-{}", std::process::id());
-    let host = look(stage, &hierarchy, "host")?;
-    let mut member = stage.fork(|cue| {
-        cue.report(look(stage, &hierarchy, "member")?)?;
-        cue.report(look(stage, &hierarchy, "member")?)?;
-        let mut child = stage.fork(|cue| {
-            cue.report(look(stage, &hierarchy, "its child")?)?;
-            Ok(0)
-        })?;
-        cue.report(child.evidence()?)?;
-        child.proceed()?;
-        child.wait()?;
-        cue.report(look(stage, &hierarchy, "member")?)?;
-        Ok(0)
-    })?;
-
-    let born = member.evidence()?;
     let group = Group::make(stage, &name, &[CONTROLLER])?;
-    group.add(stage, member.pid())?;
-    member.proceed()?;
-    let inside = member.evidence()?;
-    member.proceed()?;
-    let child = member.evidence()?;
-    let busy = try_to_remove(stage, group.folder(CONTROLLER)?)?;
-    let counted =
-        stage.look("host").fact("processes", group.get(CONTROLLER, "pids.current")?);
-    let counted = counted.end();
-    let home = hierarchy.folder(Path::new(&host["group"]));
-    cgroup::write(stage, &home.join("cgroup.procs"), &member.pid().to_string())?;
-    member.proceed()?;
-    let outside = member.evidence()?;
-    member.finish()?;
-    let folder = group.folder(CONTROLLER)?.to_path_buf();
-    group.remove(stage)?;
+    let hierarchy = Hierarchy::of(CONTROLLER)?;
+    let host = look(stage, &hierarchy, "host")?;
+    let mut container = stage.fork(|cue| live(stage, &hierarchy, cue, &args.command))?;
 
-    let place =
-        Path::new("/").join(folder.strip_prefix(&hierarchy.at).unwrap_or(&folder));
-    let place = place.display();
-    Ok(Verdict::on(
-        "a group is a folder: who is in it is written there, and children inherit",
-    )
-    .equal("where a child is born", &host["group"], &born["group"])
-    .equal("where it is when it was put in", &place, &inside["group"])
-    .equal("where its own child is born", &place, &child["group"])
-    .equal("removing a group with processes", "EBUSY", busy)
-    .equal("the processes that the group counts", 2, &counted["processes"])
-    .equal("where it is when it was moved out", &host["group"], &outside["group"])
-    .equal(
-        "the group's folder afterwards",
-        "gone",
-        if folder.exists() { "there" } else { "gone" },
-    ))
+    let before = container.evidence()?;
+    group.add(stage, container.pid())?;
+    container.proceed()?;
+    let inside = container.evidence()?;
+    container.proceed()?;
+    let born = container.evidence()?;
+    let busy = count_and_remove(stage, &group)?;
+    let home = hierarchy.folder(Path::new(&host["group"])).join("cgroup.procs");
+    cgroup::write(stage, &home, &born["PID"])?;
+    container.proceed()?;
+    let moved = container.evidence()?;
+    let status = container.finish()?;
+
+    let (path, folder) = (group.path(CONTROLLER)?, group.folder(CONTROLLER)?.to_owned());
+    group.remove(stage)?;
+    let path = path.display();
+    let gone = if folder.exists() { "there" } else { "gone" };
+    Ok(Verdict::on("a group is a folder, and children are born where their parent is")
+        .equal("where the child is born", &host["group"], &before["group"])
+        .equal("where it is when it was put in", &path, &inside["group"])
+        .equal("where its own child is born", &path, &born["group"])
+        .equal("the processes that the group counts", 2, &busy["processes"])
+        .equal("removing a group with processes", "EBUSY", &busy["removal"])
+        .equal("where the witness is when moved out", &host["group"], &moved["group"])
+        .equal("the group's folder afterwards", "gone", gone)
+        .status(status))
+}
+
+/// The container: looks before and after it is put in, has a child, becomes COMMAND.
+fn live(
+    stage: &Stage,
+    hierarchy: &Hierarchy,
+    cue: &mut Cue,
+    command: &Command,
+) -> Result<u8> {
+    cue.report(look(stage, hierarchy, "container")?)?;
+    cue.report(look(stage, hierarchy, "container")?)?;
+    let mut witness = stage.fork(|cue| bear_witness(stage, hierarchy, cue))?;
+    let mut born = witness.evidence()?;
+    born.record("PID", witness.pid());
+    cue.report(born)?;
+    witness.proceed()?;
+    cue.report(witness.evidence()?)?;
+    witness.proceed()?;
+    witness.wait()?;
+    cue.exec(stage, &Program::from_command(command))
+}
+
+/// The witness: tells where it was born, and where it is when somebody has moved it.
+fn bear_witness(stage: &Stage, hierarchy: &Hierarchy, cue: &mut Cue) -> Result<u8> {
+    cue.report(look(stage, hierarchy, "witness")?)?;
+    cue.report(look(stage, hierarchy, "witness")?)?;
+    Ok(0)
 }
 
 /// Where we are.
@@ -96,13 +105,14 @@ fn look(stage: &Stage, hierarchy: &Hierarchy, who: &str) -> Result<Evidence> {
     Ok(stage.look(who).fact("group", group.display()).end())
 }
 
-/// What the kernel says when the group at `folder` is removed with processes in it.
-fn try_to_remove(stage: &Stage, folder: &Path) -> Result<String> {
-    match cgroup::remove_folder(stage, folder) {
-        Ok(()) => Ok("removed".to_string()),
-        Err(error) => match error.errno() {
-            Some(errno) => Ok(format!("{errno:?}")),
-            None => Err(error),
-        },
-    }
+/// How many processes are in the group, and what the kernel says when it is removed.
+fn count_and_remove(stage: &Stage, group: &Group) -> Result<Evidence> {
+    let seen =
+        stage.look("host").fact("processes", group.get(CONTROLLER, "pids.current")?);
+    let removal = match cgroup::remove_folder(stage, group.folder(CONTROLLER)?) {
+        Ok(()) => "removed".to_string(),
+        // The kernel's answer, and not, say, that somebody has pressed Ctrl-C.
+        Err(error) => format!("{:?}", error.errno().ok_or(error)?),
+    };
+    Ok(seen.fact("removal", removal).end())
 }

@@ -12,11 +12,14 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use stage::{Error, Ledger, Result};
 
-use crate::{Hierarchy, PARENT, end};
+use crate::PARENT;
+use crate::base::Base;
 
 /// How long the parent of an ended process may take to wait for it. PID 1 is slow on some
 /// machines.
@@ -39,8 +42,17 @@ pub fn end_all(folder: &Path) -> Result<()> {
 }
 
 fn end_each(folder: &Path) -> Result<()> {
+    // In version 1 a frozen process gets no signal before it is thawed. Where nothing can be
+    // frozen, there is no such file.
+    fs::write(folder.join("freezer.state"), "THAWED").ok();
     for pid in processes(folder)? {
-        end(pid).map_err(|errno| Error::call(format!("kill({pid}, SIGKILL)"), errno))?;
+        match kill(pid, Signal::SIGKILL) {
+            // One that has ended meanwhile is what we want.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => {
+                return Err(Error::call(format!("kill({pid}, SIGKILL)"), errno));
+            }
+        }
     }
     Ok(())
 }
@@ -69,7 +81,7 @@ fn await_change(folder: &Path) -> Result<()> {
         Err(_) => poll(&mut [], again),
     };
     match polled {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(Error::call("poll", errno)),
     }
 }
@@ -91,24 +103,13 @@ pub fn take_away(folder: &Path) -> bool {
     }
 }
 
-/// Remove the group that all of ours are in, wherever the last one has left it.
-pub fn remove_parents() {
-    for hierarchy in Hierarchy::all().unwrap_or_default() {
-        let own = hierarchy.group_of("self").map(|group| hierarchy.folder(&group));
-        for base in [Ok(hierarchy.at.clone()), own].into_iter().flatten() {
-            // Refused as long as there are groups in it.
-            fs::remove_dir(base.join(PARENT)).ok();
-        }
-    }
-}
-
 /// Take away the groups of killed runs, and say what they were.
 pub fn sweep() -> Result<Vec<String>> {
     let ours = format!("/{PARENT}/");
     let left = Ledger::abandoned("cgroup", |folder| {
         !folder.contains(&ours) || take_away(Path::new(folder))
     })?;
-    remove_parents();
+    Base::all().iter().for_each(Base::tidy);
     let groups = left.into_iter().filter(|folder| folder.contains(&ours));
     Ok(groups.map(|folder| format!("group {folder}")).collect())
 }

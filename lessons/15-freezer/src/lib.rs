@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Stop all processes of the group, and wait until they stand.
 pub fn freeze(stage: &Stage, group: &Group) -> Result<()> {
-    match group.version(CONTROLLER) {
+    match group.version(CONTROLLER)? {
         Version::V1 => group.set(stage, CONTROLLER, "freezer.state", "FROZEN")?,
         Version::V2 => group.set(stage, CONTROLLER, "cgroup.freeze", "1")?,
     }
@@ -34,7 +34,7 @@ pub fn freeze(stage: &Stage, group: &Group) -> Result<()> {
 
 /// Let them go on.
 pub fn thaw(stage: &Stage, group: &Group) -> Result<()> {
-    match group.version(CONTROLLER) {
+    match group.version(CONTROLLER)? {
         Version::V1 => group.set(stage, CONTROLLER, "freezer.state", "THAWED"),
         Version::V2 => group.set(stage, CONTROLLER, "cgroup.freeze", "0"),
     }
@@ -42,7 +42,7 @@ pub fn thaw(stage: &Stage, group: &Group) -> Result<()> {
 
 /// Whether all of them stand, in the group's own words.
 pub fn state(group: &Group) -> Result<String> {
-    match group.version(CONTROLLER) {
+    match group.version(CONTROLLER)? {
         Version::V1 => group.get(CONTROLLER, "freezer.state"),
         Version::V2 => Ok(match group.count(CONTROLLER, "cgroup.events", "frozen")? {
             0 => "THAWED".to_string(),
