@@ -9,8 +9,8 @@ use colored::control::SHOULD_COLORIZE;
 use crate::Stage;
 use crate::narrate::write_all;
 
-/// How many characters a whole bar has.
-const WIDTH: usize = 30;
+/// How many characters a whole bar has: two fit into a line of 80 columns.
+const WIDTH: usize = 20;
 
 /// A line that changes. Dropped, it is gone.
 pub struct Live<'s> {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_bar_is_never_longer_than_the_whole() {
-        for (share, full) in [(-1.0, 0), (0.0, 0), (0.2, 6), (1.0, 30), (7.0, 30)] {
+        for (share, full) in [(-1.0, 0), (0.0, 0), (0.2, 4), (1.0, 20), (7.0, 20)] {
             assert_eq!(bar(share).matches('█').count(), full, "{share}");
             assert_eq!(bar(share).chars().count(), WIDTH, "{share}");
         }

@@ -76,12 +76,11 @@ pub fn usage(group: &Group) -> Result<Usage> {
     Ok(Usage { micros, periods: count("nr_periods")?, throttled: count("nr_throttled")? })
 }
 
-/// The first processor that we may use.
-pub fn first_core() -> Result<usize> {
+/// The processors that we may use.
+pub fn cores() -> Result<Vec<usize>> {
     let ours = sched_getaffinity(Pid::from_raw(0))
         .map_err(|errno| Error::call("sched_getaffinity", errno))?;
-    let first = (0..CpuSet::count()).find(|&core| ours.is_set(core) == Ok(true));
-    first.ok_or_else(|| Error::input("no processor is ours"))
+    Ok((0..CpuSet::count()).filter(|&core| ours.is_set(core) == Ok(true)).collect())
 }
 
 /// Stay on the processor `core` from now on.
