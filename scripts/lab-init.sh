@@ -13,18 +13,20 @@ cgroup='' console='' together='' directory='' modules='' keep=()
 
 # --- files
 
-# The folder that lab-vm.sh shares with us.
-read_settings() {
+mount_host() {
+    local options=trans=virtio,version=9p2000.L,access=any,msize=512000
     mount -t tmpfs tmpfs /run
-    mkdir "$root" "$shared" /run/upper /run/work
-    mount -t 9p -o version=9p2000.L,trans=virtio,access=any virtme.initmount0 "$shared"
-    # shellcheck disable=SC1091 # it is written by lab-vm.sh
-    source "$shared/settings"
+    mkdir "$root" "$shared" /run/lower /run/upper /run/work
+    # The folder that lab-vm.sh shares with us.
+    mount -t 9p -o "$options" virtme.initmount0 "$shared"
+    # And all of the host's files once more: what has been read once need not be asked for
+    # again. The root that we have got asks each time.
+    mount -t 9p -o "$options,ro,cache=loose" virtme.initmount1 /run/lower
 }
 
 # The throw-away layer, as in lesson 18: the host's files below, memory above.
 stack_root() {
-    mount -t overlay overlay -o lowerdir=/,upperdir=/run/upper,workdir=/run/work "$root"
+    mount -t overlay overlay -o lowerdir=/run/lower,upperdir=/run/upper,workdir=/run/work "$root"
     mount -t proc proc "$root/proc"
     mount -t sysfs sysfs "$root/sys"
     mount -t devtmpfs devtmpfs "$root/dev"
@@ -125,7 +127,9 @@ run_shell() {
         status=$?
 }
 
-read_settings
+mount_host
+# shellcheck disable=SC1091 # lab-vm.sh writes it
+source "$shared/settings"
 stack_root
 cover /tmp 1777
 cover /var/tmp 1777

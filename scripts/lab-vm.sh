@@ -187,7 +187,8 @@ describe_vm() {
     line=$("$cache/virtme-$virtme/bin/virtme-run" --dry-run --show-command --name lab \
         --kimg "$cache/kernels/$kernel/boot/vmlinuz-$kernel" --mods auto --force-9p \
         --busybox "$(command -v busybox)" --save-initramfs "$work/initramfs" \
-        --rwdir=/mnt="$work/shared" --overlay-rwdir / --memory 2G --cpus 2 --disable-monitor \
+        --rwdir=/mnt="$work/shared" --rodir=/mnt=/ \
+        --overlay-rwdir / --memory 2G --cpus 2 --disable-monitor \
         "${processor[@]}" < /dev/null 2> "$work/log") ||
         fail "virtme-run: $(tail -n 1 "$work/log")" "rm -r $cache, and start anew"
     eval "vm=($line)"
@@ -229,9 +230,11 @@ finish() {
 play_command() {
     local readers=()
     mkfifo "$work/out" "$work/err"
-    cat "$work/out" {alive}>&- &
+    # Whoever reads what we say may go before the end: `lab-vm.sh dmesg | head`.
+    trap 'exit 141' PIPE
+    { cat "$work/out" || kill -PIPE $$; } {alive}>&- &
     readers+=($!)
-    cat "$work/err" >&2 {alive}>&- &
+    { cat "$work/err" >&2 || kill -PIPE $$; } {alive}>&- &
     readers+=($!)
     # What two ports carry: the order in which they are given does not matter, their names do.
     vm+=(-chardev "file,id=out,path=$work/out" -device "virtserialport,chardev=out,name=out"
@@ -239,11 +242,6 @@ play_command() {
     # qemu ends when we do: by this signal, whatever ends us.
     setpriv --pdeathsig KILL "${vm[@]}" < /dev/null > "$work/console" 2>&1 &
     pid=$!
-    # Whichever comes first: the end of the VM, or of whoever reads what it says.
-    wait -n "$pid" "${readers[@]}" || true
-    if kill -0 "$pid" 2> /dev/null && ! kill -0 "${readers[@]}" 2> /dev/null; then
-        exit 141 # as of SIGPIPE
-    fi
     wait "$pid" || true
     wait "${readers[@]}" || true
 }
