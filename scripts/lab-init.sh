@@ -113,9 +113,20 @@ run_command() {
     setsid --wait env -i "${environment[@]}" "${command[@]}" < /dev/null >&3 2>&4 3>&- 4>&- &
     wait $! || status=$?
     exec 3>&- 4>&-
-    # Whatever it has left running, in sessions other than ours, holds the pipes.
-    busybox killall5 -9 || true
+    kill_all_but "${ports[@]}"
     wait "${ports[@]}" || true
+}
+
+# What COMMAND has left running holds the pipes open. Stopped first, so that none can be born
+# while we look; the kernel spares its own, and number 1.
+kill_all_but() { # PID...
+    local each
+    kill -STOP -1
+    for each in /proc/[0-9]*; do
+        each=${each#/proc/}
+        [[ " 1 $* " == *" $each "* ]] || kill -KILL "$each" 2> /dev/null || true
+    done
+    kill -CONT "$@"
 }
 
 # A shell wants a terminal that is its session's own.
