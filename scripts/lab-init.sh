@@ -126,7 +126,8 @@ kill_all_but() { # PID...
         each=${each#/proc/}
         [[ " 1 $* " == *" $each "* ]] || kill -KILL "$each" 2> /dev/null || true
     done
-    kill -CONT "$@"
+    # They may have read the end of the pipes, and ended, before.
+    kill -CONT "$@" 2> /dev/null || true
 }
 
 # A shell wants a terminal that is its session's own.
