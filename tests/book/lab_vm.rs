@@ -56,7 +56,7 @@ const SCRIPT: &str = "
     stat -fc %T /sys/fs/cgroup
     ls /sys/fs/cgroup | tr '\\n' ' ' && echo
     cd /sys/fs/cgroup && cd unified 2>/dev/null
-    cat cgroup.controllers 2>/dev/null || echo
+    echo $(cat cgroup.controllers 2>/dev/null)
     stat -fc %T / /tmp /var/tmp /run | tr '\\n' ' ' && echo
     echo intruder >/fakedocker-intruder && cat /fakedocker-intruder
     echo again >/dev/stdout
