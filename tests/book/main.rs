@@ -14,6 +14,7 @@ mod checks;
 mod engine;
 mod house;
 mod import;
+mod lab_vm;
 mod lessons;
 mod limits;
 mod narration;
