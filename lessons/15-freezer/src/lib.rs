@@ -8,7 +8,7 @@
 //! Read the kernel's admin-guide/cgroup-v1/freezer-subsystem.rst, cgroup.freeze in
 //! admin-guide/cgroup-v2.rst, then main.rs.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -23,20 +23,50 @@ pub const CONTROLLER: &str = "freezer";
 /// A process in the middle of a system call that nothing may interrupt freezes only after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A frozen group. Dropped, it is thawed: in version 1, nobody in it could be ended before.
+pub struct Frozen<'g> {
+    group: &'g Group,
+    thawed: bool,
+}
+
 /// Stop all processes of the group, and wait until they stand.
-pub fn freeze(stage: &Stage, group: &Group) -> Result<()> {
+pub fn freeze<'g>(stage: &Stage, group: &'g Group) -> Result<Frozen<'g>> {
+    // First, so that it is thawed also when it does not freeze in time.
+    let frozen = Frozen { group, thawed: false };
     match group.version(CONTROLLER)? {
         Version::V1 => group.set(stage, CONTROLLER, "freezer.state", "FROZEN")?,
         Version::V2 => group.set(stage, CONTROLLER, "cgroup.freeze", "1")?,
     }
-    await_frozen(group)
+    await_frozen(group)?;
+    Ok(frozen)
 }
 
-/// Let them go on.
-pub fn thaw(stage: &Stage, group: &Group) -> Result<()> {
-    match group.version(CONTROLLER)? {
-        Version::V1 => group.set(stage, CONTROLLER, "freezer.state", "THAWED"),
-        Version::V2 => group.set(stage, CONTROLLER, "cgroup.freeze", "0"),
+impl Frozen<'_> {
+    /// Let them go on.
+    pub fn thaw(mut self, stage: &Stage) -> Result<()> {
+        let (name, text) = self.command()?;
+        self.group.set(stage, CONTROLLER, name, text)?;
+        self.thawed = true;
+        Ok(())
+    }
+
+    fn command(&self) -> Result<(&'static str, &'static str)> {
+        Ok(match self.group.version(CONTROLLER)? {
+            Version::V1 => ("freezer.state", "THAWED"),
+            Version::V2 => ("cgroup.freeze", "0"),
+        })
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        if !self.thawed
+            && let (Ok((name, text)), Ok(folder)) =
+                (self.command(), self.group.folder(CONTROLLER))
+        {
+            // What stays frozen is thawed when the group is taken away.
+            fs::write(folder.join(name), text).ok();
+        }
     }
 }
 

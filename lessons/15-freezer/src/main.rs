@@ -51,11 +51,11 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     container.proceed()?;
     container.evidence()?;
     let before = look(stage, &group, counter.watch()?)?;
-    freezer::freeze(stage, &group)?;
+    let ice = freezer::freeze(stage, &group)?;
     let at = counter.get()?;
     let frozen = look(stage, &group, counter.watch_shortly()?)?;
     let still = counter.get()?;
-    freezer::thaw(stage, &group)?;
+    ice.thaw(stage)?;
     let after = look(stage, &group, counter.watch()?)?;
     let status = container.finish()?;
     group.remove(stage)?;
