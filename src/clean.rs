@@ -21,6 +21,7 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
     let mut done: Vec<String> = lesson(2, ipc::objects::sweep()?).collect();
     done.extend(lesson(6, net::sweep()?));
     done.extend(network::sweep()?);
+    done.extend(lesson(9, cgroup::sweep()?));
     done.extend(lesson(18, overlay::sweep()?));
     if root.is_dir() {
         // What our containers have written may be their users'.

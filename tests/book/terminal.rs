@@ -228,3 +228,25 @@ fn the_first_command_of_the_readme() {
         terminal.assert_usable();
     });
 }
+
+/// Bars are drawn while something is measured, and are gone afterwards.
+#[test]
+fn what_is_measured_is_drawn_meanwhile() {
+    undisturbed(|| {
+        let mut terminal = Terminal::open();
+        terminal.enter("cgroup-cpu --seconds 3 -- true");
+        terminal.await_text("  loop █");
+        terminal.await_prompt();
+        let screen = terminal.screen();
+        assert!(screen.contains("✓ a quota holds a loop"), "{screen}");
+        assert!(!screen.contains(['█', '░']), "{screen}");
+        terminal.clear();
+        terminal.enter("cgroup-cpu --weight --seconds 60");
+        terminal.await_text("  light █");
+        terminal.press("C-c");
+        terminal.await_prompt();
+        assert!(!terminal.screen().contains(['█', '░']), "{}", terminal.screen());
+        assert_last_status(&mut terminal, 130);
+        terminal.assert_usable();
+    });
+}

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -270,7 +271,7 @@ impl Child<'_> {
             if at_end || self.status.is_some() {
                 return Ok(());
             }
-            self.await_event(at_end)?;
+            self.await_event(at_end, PollTimeout::NONE)?;
         }
     }
 
@@ -291,6 +292,25 @@ impl Child<'_> {
         let status = self.wait()?;
         self.stage.gap();
         Ok(status)
+    }
+
+    /// Let the child play for `time`, because that is how long something is measured. That
+    /// it ends meanwhile is a failure.
+    pub fn watch(&mut self, time: Duration) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            self.look_after()?;
+            if self.status.is_some() {
+                return Err(self.premature_end());
+            }
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            // Rounded up: poll(2) counts milliseconds.
+            let left = PollTimeout::try_from(left + Duration::from_millis(1));
+            self.await_event(true, left.unwrap_or(PollTimeout::MAX))?;
+        }
     }
 
     /// End the child, if it has not ended by itself. An ended one is not an error.
@@ -315,26 +335,27 @@ impl Child<'_> {
             if self.status.is_some() {
                 return Ok(None);
             }
-            self.await_event(at_end)?;
+            self.await_event(at_end, PollTimeout::NONE)?;
         }
     }
 
     fn await_end(&mut self) -> Result<()> {
         self.look_after()?;
         while self.status.is_none() {
-            self.await_event(true)?;
+            self.await_event(true, PollTimeout::NONE)?;
             self.look_after()?;
         }
         Ok(())
     }
 
-    /// Sleep until the child speaks or a signal arrives. A pipe `at_end` is not watched.
-    fn await_event(&mut self, at_end: bool) -> Result<()> {
+    /// Sleep until the child speaks, a signal arrives, or it is `late`. A pipe `at_end` is not
+    /// watched.
+    fn await_event(&mut self, at_end: bool, late: PollTimeout) -> Result<()> {
         let signals = PollFd::new(self.stage.signals.as_fd(), PollFlags::POLLIN);
         let report = PollFd::new(self.report.as_fd(), PollFlags::POLLIN);
         let mut watched = [signals, report];
         let count = if at_end { 1 } else { 2 };
-        match poll(&mut watched[..count], PollTimeout::NONE) {
+        match poll(&mut watched[..count], late) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::call("poll", errno)),
         }

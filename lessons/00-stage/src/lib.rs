@@ -12,6 +12,7 @@
 //! | `exec.rs` | how does a process become another program? |
 //! | `signals.rs` | what happens when somebody presses Ctrl-C? |
 //! | `terminal.rs` | who may read from the terminal? |
+//! | `live.rs` | how is something shown while it changes? |
 //! | `ledger.rs` | how is taken back what does not die with its process? |
 //! | `step.rs` | how does `--step` wait for the person in front of it? |
 //! | `error.rs` | what does a failure tell the person in front of it? |
@@ -29,6 +30,7 @@ mod exec;
 mod flags;
 mod json;
 pub mod ledger;
+mod live;
 mod narrate;
 pub mod proc;
 mod signals;
@@ -42,6 +44,7 @@ pub use evidence::{Check, Evidence, Verdict};
 pub use exec::Program;
 pub use flags::{Command, Flags};
 pub use ledger::Ledger;
+pub use live::Live;
 pub use narrate::{Answer, Look, Stage, descriptor};
 pub use nix::unistd::Pid;
 

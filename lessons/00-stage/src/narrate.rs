@@ -247,6 +247,11 @@ impl Stage {
         self.voice == Voice::Json
     }
 
+    /// Whether standard output is for people.
+    pub(crate) fn speaks_to_people(&self) -> bool {
+        self.voice == Voice::Lesson
+    }
+
     /// Fails if nobody can read what we say: then there is no reason to go on.
     pub(crate) fn is_heard(&self) -> Result<()> {
         let unheard = self.unheard.get().map(|errno| Error::call("write", errno));

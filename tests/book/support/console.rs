@@ -231,6 +231,24 @@ fn with_single_spaces(line: &str) -> String {
     start.to_string() + &line.split_whitespace().collect::<Vec<&str>>().join(" ")
 }
 
+/// A PID that is written to a file has one digit more in another run, and so its length is
+/// another: `"4711", 4) = 4`. `length` says what to show for it.
+fn with_length(line: &str, length: impl Fn(&str) -> String) -> String {
+    let counted = || {
+        let (before, after) = line.rsplit_once("\", ")?;
+        let (start, number) = before.rsplit_once('"')?;
+        let (count, result) = after.split_once(") = ")?;
+        let is_number =
+            !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit());
+        let is_length = is_number && count == result && count.parse::<usize>().is_ok();
+        is_length.then(|| {
+            let length = length(number);
+            format!("{start}\"{number}\", {length}) = {length}")
+        })
+    };
+    counted().unwrap_or_else(|| line.to_string())
+}
+
 /// Which number of the run stands for which number of the page.
 #[derive(Debug, Clone, Default)]
 pub struct Numbers {
@@ -282,7 +300,7 @@ impl Numbers {
                 Token::Number(run) if !is_fixed(run) => self.page_of(run),
                 other => other.text().to_string(),
             });
-            words.collect()
+            with_length(&words.collect::<String>(), |number| number.len().to_string())
         });
         adopted.collect()
     }
@@ -296,7 +314,9 @@ impl Numbers {
     }
 
     fn agree(&mut self, page: &str, run: &str) -> bool {
-        let (page, run) = (with_single_spaces(page), with_single_spaces(run));
+        let [page, run] = [page, run].map(|line| {
+            with_length(&with_single_spaces(line), |_| "its length".to_string())
+        });
         let (page, run) = (tokens(&page), tokens(&run));
         page.len() == run.len()
             && page.into_iter().zip(run).all(|pair| match pair {
@@ -443,6 +463,17 @@ took 1.07 s, limit 4096, 12 files, id 0123456789ab";
         let adopted = numbers.adopt(&["pid 9000, child 9001, 7".to_string()]);
         assert_eq!(adopted, ["pid 4711, child 9001, 7"]);
         assert!(numbers.agree("child 9001", "child 9001"));
+    }
+
+    #[test]
+    fn a_number_may_have_another_length() {
+        let written = |pid: &str, count: usize| {
+            format!("write(6</c>, \"{pid}\", {count}) = {count}")
+        };
+        let mut numbers = Numbers::default();
+        assert!(numbers.agree(&written("987", 3), &written("12345", 5)));
+        assert!(!numbers.agree("write(6</c>, \"+pids\", 5) = 5", &written("12345", 5)));
+        assert_eq!(numbers.adopt(&[written("12345", 5)]), [written("987", 3)]);
     }
 
     #[test]

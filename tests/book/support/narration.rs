@@ -138,7 +138,18 @@ pub fn must_be_said(call: &Call) -> bool {
         "fspick",
         "mount_setattr",
     ];
-    ALWAYS.contains(&call.name.as_str()) || is_fork(call) && !namespaces(call).is_empty()
+    ALWAYS.contains(&call.name.as_str())
+        || is_fork(call) && !namespaces(call).is_empty()
+        || is_to_group(call)
+}
+
+/// A write to a file of a control group that the kernel has taken: a limit, or a process that
+/// is moved.
+fn is_to_group(call: &Call) -> bool {
+    let to = call.args.first().and_then(|to| to.split_once('<'));
+    call.name == "write"
+        && !call.result.starts_with('-')
+        && to.is_some_and(|(_, path)| path.starts_with("/sys/fs/cgroup/"))
 }
 
 /// However the library starts a process, the lessons say `fork()`.

@@ -1,0 +1,146 @@
+//! How is a group made, told something, entered and removed?
+//!
+//! It is a folder in each hierarchy that has one of its controllers, so that most is done
+//! once for each. It is written down before it is made: a folder does not end with us.
+
+use std::path::{Path, PathBuf};
+
+use stage::{Error, Ledger, Pid, Result, Stage};
+
+use crate::base::{Base, fill};
+use crate::files::{self, make_folder, remove_folder, write};
+use crate::{Hierarchy, Version, upkeep};
+
+/// A group of ours: a folder in each hierarchy that it takes. Dropped, it is removed, with
+/// all processes in it; if we are killed, by the next [`crate::sweep`].
+pub struct Group {
+    places: Vec<Place>,
+    ledger: Option<Ledger>,
+}
+
+/// A group's folder in one hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    hierarchy: Hierarchy,
+    folder: PathBuf,
+}
+
+impl Group {
+    /// Make a group called `name`, in which these `controllers` (by their names in version 1)
+    /// can limit and count.
+    pub fn make(stage: &Stage, name: &str, controllers: &[&str]) -> Result<Group> {
+        // In a note's name, the dash stands before what tells it from others.
+        let ledger = Ledger::claim("cgroup", &name.replace('-', "."))?;
+        let ledger = ledger.ok_or_else(|| {
+            Error::input(format!("there is a group {name} already"))
+                .hint("`lab clean` removes what killed lessons have left")
+        })?;
+        let mut group = Group { places: Vec::new(), ledger: Some(ledger) };
+        controllers.iter().try_for_each(|it| group.extend(stage, name, it))?;
+        Ok(group)
+    }
+
+    /// Make the group's folder where `controller` is, unless that is one that it has.
+    fn extend(&mut self, stage: &Stage, name: &str, controller: &str) -> Result<()> {
+        let hierarchy = Hierarchy::of(controller)?;
+        let base = Base::find(&hierarchy, controller)?;
+        let parent = base.parent();
+        let folder = parent.join(name);
+        let needs_filling = controller == "cpuset" && hierarchy.version == Version::V1;
+        let _turn = base.lock()?;
+        make_folder(stage, &parent)?;
+        base.allow(stage, controller)?;
+        if needs_filling {
+            fill(stage, &base.folder, &parent)?;
+        }
+        if self.places.iter().all(|place| place.folder != folder) {
+            if let Some(ledger) = &mut self.ledger {
+                ledger.note(folder.display())?;
+            }
+            make_folder(stage, &folder)?;
+            self.places.push(Place { hierarchy, folder: folder.clone() });
+        }
+        if needs_filling {
+            fill(stage, &parent, &folder)?;
+        }
+        Ok(())
+    }
+
+    /// Which interface the files of `controller` have.
+    pub fn version(&self, controller: &str) -> Result<Version> {
+        Ok(self.place(controller)?.hierarchy.version)
+    }
+
+    /// The group's folder where `controller` is.
+    pub fn folder(&self, controller: &str) -> Result<&Path> {
+        Ok(&self.place(controller)?.folder)
+    }
+
+    /// What /proc/PID/cgroup calls the group where `controller` is.
+    pub fn path(&self, controller: &str) -> Result<PathBuf> {
+        let place = self.place(controller)?;
+        Ok(place.hierarchy.group(&place.folder))
+    }
+
+    /// Write `text` to the group's file `name`, which belongs to `controller`.
+    pub fn set(
+        &self,
+        stage: &Stage,
+        controller: &str,
+        name: &str,
+        text: &str,
+    ) -> Result<()> {
+        write(stage, &self.folder(controller)?.join(name), text)
+    }
+
+    /// What is in the group's file `name`, which belongs to `controller`.
+    pub fn get(&self, controller: &str, name: &str) -> Result<String> {
+        files::read(&self.folder(controller)?.join(name))
+    }
+
+    /// A number in a file such as cpu.stat, which has a line `key number` for each.
+    pub fn count(&self, controller: &str, name: &str, key: &str) -> Result<u64> {
+        let text = self.get(controller, name)?;
+        let value =
+            text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        let value = value.and_then(|value| value.parse().ok());
+        value.ok_or_else(|| Error::input(format!("{name} has no number {key}")))
+    }
+
+    /// Put process `pid` into the group. Its children to come will be in it, too.
+    pub fn add(&self, stage: &Stage, pid: Pid) -> Result<()> {
+        let text = pid.to_string();
+        self.places
+            .iter()
+            .try_for_each(|place| write(stage, &place.folder.join("cgroup.procs"), &text))
+    }
+
+    /// Remove the group, and end the processes in it.
+    pub fn remove(mut self, stage: &Stage) -> Result<()> {
+        while let Some(place) = self.places.last() {
+            upkeep::end_all(&place.folder)?;
+            remove_folder(stage, &place.folder)?;
+            self.places.pop();
+        }
+        Ok(())
+    }
+
+    fn place(&self, controller: &str) -> Result<&Place> {
+        let place = self.places.iter().find(|place| place.hierarchy.has(controller));
+        place.ok_or_else(|| {
+            Error::input(format!("this group is not made for {controller}"))
+        })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let places = self.places.iter();
+        let left = places.filter(|place| !upkeep::take_away(&place.folder)).count();
+        match self.ledger.take() {
+            // What stays is taken away by `sweep`.
+            Some(ledger) if left > 0 => ledger.leave_behind(),
+            _ => Base::all().iter().for_each(Base::tidy),
+        }
+    }
+}

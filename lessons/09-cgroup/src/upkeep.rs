@@ -1,0 +1,115 @@
+//! How does a group go that still has processes?
+//!
+//! It does not: rmdir(2) is refused with EBUSY. So they are ended first, again and again,
+//! because a process may have children while we count. Version 2 has a file for that,
+//! cgroup.kill, since Linux 5.14. A process that has ended is in its group until its parent
+//! has waited for it, so that we may have to wait, too.
+//!
+//! Read cgroups(7), "Removing cgroups", and the kernel's admin-guide/cgroup-v2.rst.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use stage::{Error, Ledger, Result};
+
+use crate::PARENT;
+use crate::base::Base;
+
+/// How long the parent of an ended process may take to wait for it. PID 1 is slow on some
+/// machines.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// End all processes in the group at `folder` and in those below, and wait until it is empty.
+pub fn end_all(folder: &Path) -> Result<()> {
+    let start = Instant::now();
+    while !is_empty(folder)? {
+        if fs::write(folder.join("cgroup.kill"), "1").is_err() {
+            end_each(folder)?;
+        }
+        if start.elapsed() > PATIENCE {
+            let left = Error::input(format!("{} is still busy", folder.display()));
+            return Err(left.hint("a process in it does not end: see cgroup.procs there"));
+        }
+        await_change(folder)?;
+    }
+    Ok(())
+}
+
+fn end_each(folder: &Path) -> Result<()> {
+    // In version 1 a frozen process gets no signal before it is thawed. Where nothing can be
+    // frozen, there is no such file.
+    fs::write(folder.join("freezer.state"), "THAWED").ok();
+    for pid in processes(folder)? {
+        match kill(pid, Signal::SIGKILL) {
+            // One that has ended meanwhile is what we want.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => {
+                return Err(Error::call(format!("kill({pid}, SIGKILL)"), errno));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn processes(folder: &Path) -> Result<Vec<Pid>> {
+    let path = folder.join("cgroup.procs");
+    let text =
+        fs::read_to_string(&path).map_err(|error| Error::io(path.display(), &error))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).map(Pid::from_raw).collect())
+}
+
+/// Whether nobody is in the group any more, ended but not waited for included.
+fn is_empty(folder: &Path) -> Result<bool> {
+    match fs::read_to_string(folder.join("cgroup.events")) {
+        Ok(text) => Ok(text.lines().any(|line| line == "populated 0")),
+        Err(_) => Ok(processes(folder)?.is_empty()),
+    }
+}
+
+/// Version 2 tells of a change by poll(2); version 1 has to be asked again.
+fn await_change(folder: &Path) -> Result<()> {
+    let again = PollTimeout::from(20u8); // milliseconds
+    let events = fs::File::open(folder.join("cgroup.events"));
+    let polled = match &events {
+        Ok(file) => poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLPRI)], again),
+        Err(_) => poll(&mut [], again),
+    };
+    match polled {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(Error::call("poll", errno)),
+    }
+}
+
+/// End all in it and remove it. True if it is gone.
+pub fn take_away(folder: &Path) -> bool {
+    if !folder.is_dir() {
+        return true;
+    }
+    let start = Instant::now();
+    loop {
+        // A zombie of version 1 is in no list, and still in the way.
+        if end_all(folder).is_ok() && fs::remove_dir(folder).is_ok() {
+            return true;
+        }
+        if start.elapsed() > PATIENCE || await_change(folder).is_err() {
+            return !folder.is_dir();
+        }
+    }
+}
+
+/// Take away the groups of killed runs, and say what they were.
+pub fn sweep() -> Result<Vec<String>> {
+    let ours = format!("/{PARENT}/");
+    let left = Ledger::abandoned("cgroup", |folder| {
+        !folder.contains(&ours) || take_away(Path::new(folder))
+    })?;
+    Base::all().iter().for_each(Base::tidy);
+    let groups = left.into_iter().filter(|folder| folder.contains(&ours));
+    Ok(groups.map(|folder| format!("group {folder}")).collect())
+}

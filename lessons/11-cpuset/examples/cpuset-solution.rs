@@ -1,0 +1,58 @@
+//! Lesson 11, the solution: bind a shell and its children to the core 0.
+//!
+//! Read cpuset(7).
+//! It is checked by
+//!
+//!     sudo target/debug/lab check cpuset -- target/debug/examples/cpuset-solution
+
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::{fs, io};
+
+const GROUP: &str = "fakedocker-cpuset";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let top = find_hierarchy()?;
+    let group = top.join(GROUP);
+    fs::create_dir(&group)?;
+    bind(&group)?;
+    enter(&group)?;
+    let status = run("/bin/sh")?;
+    // Without processes, it can be removed.
+    enter(&top)?;
+    fs::remove_dir(&group)?;
+    std::process::exit(status.code().unwrap_or(1))
+}
+
+/// Where the controller `cpuset` is: in version 1 it has a hierarchy of its own, in version 2
+/// there is one for all.
+fn find_hierarchy() -> io::Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let at = |line: &str| line.split(' ').nth(1).map(PathBuf::from);
+    let is_v1 = |line: &&str| {
+        let options = line.split(' ').nth(3).unwrap_or_default();
+        line.contains(" cgroup ") && options.split(',').any(|option| option == "cpuset")
+    };
+    let is_v2 = |line: &&str| line.contains(" cgroup2 ");
+    let v1 = mounts.lines().find(is_v1).and_then(at);
+    let found = v1.or_else(|| mounts.lines().find(is_v2).and_then(at));
+    found.ok_or_else(|| Error::new(ErrorKind::NotFound, "no hierarchy is mounted"))
+}
+
+/// Bind the group to the core 0, by cpuset.cpus, and to the memory node 0, by cpuset.mems: in
+/// version 1 a new group has neither, and takes no process.
+fn bind(group: &Path) -> io::Result<()> {
+    fs::write(group.join("cpuset.mems"), "0")?;
+    fs::write(group.join("cpuset.cpus"), "0")
+}
+
+/// Enter a group: 0 means whoever writes.
+fn enter(group: &Path) -> io::Result<()> {
+    fs::write(group.join("cgroup.procs"), "0")
+}
+
+/// Run `program` on our standard input, and wait for its end.
+fn run(program: &str) -> io::Result<ExitStatus> {
+    Command::new(program).status()
+}

@@ -1,0 +1,104 @@
+//! Lesson 15: can time stop for one process?
+//!
+//! A frozen group is not run any more: its processes stay where they are, in memory, in the
+//! middle of whatever they did, and go on as if nothing had been. They are not asked, and
+//! cannot tell (SIGSTOP can be seen by the parent, and SIGCONT be sent by anybody). In
+//! version 1 a controller does it, in version 2 every group can.
+//!
+//! Read the kernel's admin-guide/cgroup-v1/freezer-subsystem.rst, cgroup.freeze in
+//! admin-guide/cgroup-v2.rst, then main.rs.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use cgroup::{Group, Version};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use stage::{Error, Result, Stage};
+
+/// The controller's name.
+pub const CONTROLLER: &str = "freezer";
+
+/// A process in the middle of a system call that nothing may interrupt freezes only after it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A frozen group. Dropped, it is thawed: in version 1, nobody in it could be ended before.
+pub struct Frozen<'g> {
+    group: &'g Group,
+    thawed: bool,
+}
+
+/// Stop all processes of the group, and wait until they stand.
+pub fn freeze<'g>(stage: &Stage, group: &'g Group) -> Result<Frozen<'g>> {
+    // First, so that it is thawed also when it does not freeze in time.
+    let frozen = Frozen { group, thawed: false };
+    match group.version(CONTROLLER)? {
+        Version::V1 => group.set(stage, CONTROLLER, "freezer.state", "FROZEN")?,
+        Version::V2 => group.set(stage, CONTROLLER, "cgroup.freeze", "1")?,
+    }
+    await_frozen(group)?;
+    Ok(frozen)
+}
+
+impl Frozen<'_> {
+    /// Let them go on.
+    pub fn thaw(mut self, stage: &Stage) -> Result<()> {
+        let (name, text) = self.command()?;
+        self.group.set(stage, CONTROLLER, name, text)?;
+        self.thawed = true;
+        Ok(())
+    }
+
+    fn command(&self) -> Result<(&'static str, &'static str)> {
+        Ok(match self.group.version(CONTROLLER)? {
+            Version::V1 => ("freezer.state", "THAWED"),
+            Version::V2 => ("cgroup.freeze", "0"),
+        })
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        if !self.thawed
+            && let (Ok((name, text)), Ok(folder)) =
+                (self.command(), self.group.folder(CONTROLLER))
+        {
+            // What stays frozen is thawed when the group is taken away.
+            fs::write(folder.join(name), text).ok();
+        }
+    }
+}
+
+/// Whether all of them stand, in the group's own words.
+pub fn state(group: &Group) -> Result<String> {
+    match group.version(CONTROLLER)? {
+        Version::V1 => group.get(CONTROLLER, "freezer.state"),
+        Version::V2 => Ok(match group.count(CONTROLLER, "cgroup.events", "frozen")? {
+            0 => "THAWED".to_string(),
+            _ => "FROZEN".to_string(),
+        }),
+    }
+}
+
+fn await_frozen(group: &Group) -> Result<()> {
+    let start = Instant::now();
+    while state(group)? != "FROZEN" {
+        if start.elapsed() > PATIENCE {
+            let what = "the group does not freeze: a process in it waits for a device";
+            return Err(Error::input(what).hint("such a one has state D in `ps`"));
+        }
+        // Version 2 tells of the change by poll(2), version 1 has to be asked again.
+        let again = PollTimeout::from(20u8); // milliseconds
+        let events = File::open(group.folder(CONTROLLER)?.join("cgroup.events"));
+        let polled = match &events {
+            Ok(file) => poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLPRI)], again),
+            Err(_) => poll(&mut [], again),
+        };
+        match polled {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::call("poll", errno)),
+        }
+    }
+    Ok(())
+}

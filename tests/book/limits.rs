@@ -1,0 +1,81 @@
+//! Are groups where they belong, and is the tree as it was afterwards?
+//!
+//! The lessons about limits play on the hierarchies that the machine has. Here the library
+//! of lesson 9 is also led where the machine's own controllers do not lead it: to version 2,
+//! which on a hybrid machine may have nothing but hugetlb.
+
+use std::fs;
+use std::path::Path;
+
+use cgroup::{Group, Hierarchy, Version};
+use stage::Stage;
+
+use crate::support::machine::undisturbed;
+
+/// What version 2 lets through at its top, if this machine has it.
+fn let_through(top: &Path) -> String {
+    let path = top.join("cgroup.subtree_control");
+    fs::read_to_string(path).expect("version 2 has it in each group")
+}
+
+/// The first controller of version 2, and where its hierarchy is; None is told.
+fn on_v2() -> Option<(String, Hierarchy)> {
+    let all = Hierarchy::all().expect("mountinfo can be read");
+    let found = all.into_iter().find(|it| it.version == Version::V2);
+    let found = found.filter(|it| !it.controllers.is_empty());
+    if found.is_none() {
+        eprintln!("skipped: no controller is on version 2 here");
+    }
+    found.map(|it| (it.controllers[0].clone(), it))
+}
+
+#[test]
+fn what_version_2_was_made_to_let_through_is_taken_back() {
+    let Some((controller, hierarchy)) = on_v2() else { return };
+    undisturbed(|| {
+        let stage = Stage::of_engine(false).expect("signals can be read");
+        let before = let_through(&hierarchy.at);
+        let make = |name: &str| Group::make(&stage, name, &[&controller]).expect(name);
+        let (first, second) = (make("test-1"), make("test-2"));
+        let folder = first.folder(&controller).expect("it was made for this");
+        let during = let_through(&hierarchy.at);
+        assert!(during.split_whitespace().any(|it| it == controller), "{during}");
+        let given = fs::read_to_string(folder.join("cgroup.controllers"));
+        assert!(given.expect("each group has it").contains(&controller));
+        first.remove(&stage).expect("nobody is in it");
+        assert_eq!(let_through(&hierarchy.at), during, "the second one needs it");
+        drop(second);
+        assert_eq!(let_through(&hierarchy.at), before);
+    });
+}
+
+#[test]
+fn two_groups_of_one_name_are_refused() {
+    undisturbed(|| {
+        let stage = Stage::of_engine(false).expect("signals can be read");
+        let first = Group::make(&stage, "test-1", &["pids"]).expect("root may");
+        let second = Group::make(&stage, "test-1", &["pids"]);
+        let error = second.err().expect("it is there already");
+        assert_eq!(error.to_string(), "there is a group test-1 already");
+        assert!(first.folder("pids").expect("it has one").is_dir());
+    });
+}
+
+#[test]
+fn who_is_in_a_group_that_goes_is_ended() {
+    undisturbed(|| {
+        let stage = Stage::of_engine(false).expect("signals can be read");
+        let group =
+            Group::make(&stage, "test-1", &["pids", "freezer"]).expect("root may");
+        let mut sleeper = std::process::Command::new("sleep")
+            .arg("infinity")
+            .spawn()
+            .expect("sleep starts");
+        let pid = i32::try_from(sleeper.id()).expect("a PID is an i32");
+        group.add(&stage, stage::Pid::from_raw(pid)).expect("root may");
+        let ended = std::thread::spawn(move || sleeper.wait());
+        group.remove(&stage).expect("it is ended first");
+        let status = ended.join().expect("no panic").expect("it is our child");
+        assert!(!status.success(), "{status}");
+    });
+}
