@@ -63,7 +63,10 @@ impl Lesson {
         let call = text(sabotage, "call");
         let when = sabotage.get("when").and_then(Value::as_str);
         let when = when.map(|when| format!(":when={when}")).unwrap_or_default();
-        let result = sabotage.get("result").and_then(Value::as_str).unwrap_or("0");
+        let result = match sabotage.get("result").and_then(Value::as_str) {
+            Some("a PID's length") => length_of_next_pids().to_string(),
+            result => result.unwrap_or("0").to_string(),
+        };
         let follows = sabotage.get("follow").and_then(Value::as_bool).unwrap_or(true);
         let strace = ["strace", "-qq", "-o", "/dev/null", "-e"].map(String::from);
         let what = [format!("trace={call}"), "-e".to_string()];
@@ -72,6 +75,21 @@ impl Lesson {
         let program: Vec<_> =
             follow.into_iter().chain([self.example("solution")]).collect();
         [&strace[..], &what, &[how], &program].concat()
+    }
+}
+
+/// How many digits the next PIDs have. Where they are about to get one more, we wait for it.
+fn length_of_next_pids() -> usize {
+    const SOON: u32 = 100;
+    let digits = |number: u32| number.to_string().len();
+    loop {
+        let load = std::fs::read_to_string("/proc/loadavg").expect("it can be read");
+        let last = load.split_whitespace().last().and_then(|last| last.parse().ok());
+        let last: u32 = last.expect("its last field is the last PID");
+        if digits(last) == digits(last + SOON) {
+            return digits(last);
+        }
+        Command::new("true").status().expect("it takes a PID");
     }
 }
 

@@ -68,8 +68,9 @@ pub fn calls(record: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     let mut begun = String::new();
     for line in record.lines() {
-        if line.starts_with("+++ ") || line.starts_with("--- ") {
-            continue; // an exit or a signal
+        // An exit, a signal, or a call that nobody came to see: the thread was killed first.
+        if ["+++ ", "--- ", "???"].iter().any(|it| line.starts_with(it)) {
+            continue;
         }
         if let Some(start) = line.strip_suffix(" <unfinished ...>") {
             begun = start.to_string();
