@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use cgroup::{Group, Hierarchy, Version};
+use memory::{Limits, Most, limit, limit_of};
+use nix::errno::Errno;
 use stage::Stage;
 
 use crate::support::machine::undisturbed;
@@ -77,5 +79,39 @@ fn who_is_in_a_group_that_goes_is_ended() {
         group.remove(&stage).expect("it is ended first");
         let status = ended.join().expect("no panic").expect("it is our child");
         assert!(!status.success(), "{status}");
+    });
+}
+
+#[test]
+fn memory_is_raised_and_lowered() {
+    const MIB: u64 = 1 << 20;
+    undisturbed(|| {
+        let stage = Stage::of_engine(false).expect("signals can be read");
+        let group = Group::make(&stage, "test-1", &["memory"]).expect("root may");
+        let counts_swap = memory::counts_swap(&group).expect("it is for memory");
+        let set = |bytes: Option<u64>, with_swap| {
+            let bytes = bytes.map(|mib| mib * MIB);
+            limit(&stage, &group, &Limits { bytes, with_swap })?;
+            limit_of(&group)
+        };
+        let total = |mib: u64| counts_swap.then_some(Most::Bytes(mib * MIB));
+        assert_eq!(limit_of(&group), Ok(None));
+        assert_eq!(set(None, None), Ok(None));
+        for mib in [64, 200, 32] {
+            // By the usual rule, without swap, and with all that there is.
+            for with_swap in [None, total(mib), Some(Most::Unlimited), total(mib + 1)] {
+                assert_eq!(set(Some(mib), with_swap), Ok(Some(mib * MIB)));
+            }
+        }
+        assert_eq!(set(None, total(500)), Ok(Some(32 * MIB)));
+        for (mib, with_swap) in [(5, None), (64, Some(Most::Bytes(63 * MIB)))] {
+            let refused = set(Some(mib), with_swap).map_err(|error| error.errno());
+            assert_eq!(refused, Err(None), "{mib} {with_swap:?}");
+        }
+        assert_eq!(limit_of(&group), Ok(Some(32 * MIB)));
+        if !counts_swap {
+            let refused = set(Some(64), Some(Most::Bytes(64 * MIB)));
+            assert_eq!(refused.map_err(|error| error.errno()), Err(Some(Errno::ENOENT)));
+        }
     });
 }
