@@ -30,6 +30,7 @@ const TOP: &[&str] = &[
 /// The libraries that a lesson may use because its subject is a format, not a system call.
 const FORMATS: &[(&str, &[&str])] = &[
     ("06-net", &["netlink-packet-core", "netlink-packet-route", "netlink-sys"]),
+    ("16-devices", &["rbpf"]),
     ("21-image", &["flate2", "serde", "serde_json", "sha2", "tar"]),
     ("23-seccomp", &["seccompiler"]),
 ];

@@ -5,7 +5,9 @@
 //! which on a hybrid machine may have nothing but hugetlb.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use cgroup::{Group, Hierarchy, Version};
 use memory::{Limits, Most, limit, limit_of};
@@ -69,10 +71,8 @@ fn who_is_in_a_group_that_goes_is_ended() {
         let stage = Stage::of_engine(false).expect("signals can be read");
         let group =
             Group::make(&stage, "test-1", &["pids", "freezer"]).expect("root may");
-        let mut sleeper = std::process::Command::new("sleep")
-            .arg("infinity")
-            .spawn()
-            .expect("sleep starts");
+        let mut sleeper =
+            Command::new("sleep").arg("infinity").spawn().expect("sleep starts");
         let pid = i32::try_from(sleeper.id()).expect("a PID is an i32");
         group.add(&stage, stage::Pid::from_raw(pid)).expect("root may");
         let ended = std::thread::spawn(move || sleeper.wait());
@@ -113,5 +113,30 @@ fn memory_is_raised_and_lowered() {
             let refused = set(Some(64), Some(Most::Bytes(64 * MIB)));
             assert_eq!(refused.map_err(|error| error.errno()), Err(Some(Errno::ENOENT)));
         }
+    });
+}
+
+/// Where the devices have a hierarchy of version 1, a group of version 2 has its say, too.
+#[test]
+fn a_program_forbids_devices_in_version_2() {
+    let Some((controller, _)) = on_v2() else { return };
+    undisturbed(|| {
+        let stage = Stage::of_engine(false).expect("signals can be read");
+        let group = Group::make(&stage, "test-1", &[&controller]).expect("root may");
+        let script = "read go; for it in null kmsg; do true </dev/$it && echo $it; done";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = shell.stderr(Stdio::piped()).spawn().expect("sh starts");
+        let pid = i32::try_from(shell.id()).expect("a PID is an i32");
+        group.add(&stage, stage::Pid::from_raw(pid)).expect("root may");
+        let version = group.version(devices::CONTROLLER).expect("every group has it");
+        assert_eq!(version, Version::V2);
+        devices::allow_only(&stage, &group, &devices::DEFAULT).expect("it is loaded");
+        shell.stdin.take().expect("a pipe").write_all(b"go\n").expect("it listens");
+        let output = shell.wait_with_output().expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "null\n");
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(complaint.contains("Operation not permitted"), "{complaint}");
+        group.remove(&stage).expect("nobody is in it");
     });
 }
