@@ -24,7 +24,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use stage::{Error, Result};
+use stage::{Error, Pid, Result, proc};
 
 use crate::disk::{hold_alone, random_id, read_json, sync_folder, write_json};
 use crate::network::names::{self, Neighbour};
@@ -68,6 +68,9 @@ pub struct State {
     pub address: Option<Ipv4Addr>,
     /// How it ended, if it has.
     pub exit_status: Option<u8>,
+    /// Whether the kernel has ended a process of it for want of memory.
+    #[serde(default)]
+    pub oom_killed: bool,
 }
 
 /// A container's first process, as the host knows it.
@@ -88,6 +91,44 @@ pub struct Running {
     pub first: First,
     /// Its folder.
     pub folder: PathBuf,
+}
+
+/// A container, running or not.
+pub struct Known {
+    /// Its whole ID.
+    pub id: String,
+    /// What it is.
+    pub spec: Spec,
+    /// How it is.
+    pub state: State,
+    /// Whether an engine runs it. It may still be about to start.
+    pub is_held: bool,
+    folder: PathBuf,
+}
+
+impl First {
+    /// Its PID, if it still has it: it may have ended meanwhile, and its number may be
+    /// somebody else's.
+    pub fn pid(&self) -> Option<Pid> {
+        let pid = Pid::from_raw(self.pid);
+        let is_still =
+            proc::namespace_of(pid, "pid").ok().as_ref() == Some(&self.namespace);
+        is_still.then_some(pid)
+    }
+}
+
+impl Known {
+    /// Its first process, if it runs.
+    pub fn first(&self) -> Option<Pid> {
+        self.state.first.as_ref().filter(|_| self.is_held)?.pid()
+    }
+
+    /// Keep another description of it.
+    pub fn describe(&mut self, spec: Spec) -> Result<()> {
+        write_json(&self.folder.join("config.json"), &spec)?;
+        self.spec = spec;
+        Ok(())
+    }
 }
 
 impl Plan {
@@ -204,9 +245,14 @@ impl Container {
     }
 
     /// It has ended, and stays: what it wrote is there, and its name is taken.
-    pub fn keep(mut self, store: &Store, exit_status: u8) -> Result<()> {
+    pub fn keep(
+        mut self,
+        store: &Store,
+        exit_status: u8,
+        oom_killed: bool,
+    ) -> Result<()> {
         self.kept = true;
-        end(&self.plan.folder, exit_status)?;
+        end(&self.plan.folder, exit_status, oom_killed)?;
         introduce_all(store, &store.lock_containers()?)
     }
 
@@ -278,6 +324,17 @@ pub fn running(store: &Store, which: &str) -> Result<Running> {
     Ok(Running { spec, first, folder })
 }
 
+/// The container that `which` means. Nobody else changes it as long as `_lock` is held.
+pub fn known(store: &Store, which: &str, _lock: &File) -> Result<Known> {
+    let id = find(store, which)?;
+    let folder = folder_of(store, &id);
+    let is_held = hold_alone(&folder).is_none();
+    let gone = || Error::input(format!("no container is called {which:?}")).status(1);
+    let state = read_json(&folder.join("state.json"))?.ok_or_else(gone)?;
+    let spec = read_json(&folder.join("config.json"))?.ok_or_else(gone)?;
+    Ok(Known { id, spec, state, is_held, folder })
+}
+
 /// The containers that others can find at the bridge.
 fn neighbours(store: &Store, _lock: &File) -> Result<Vec<Neighbour>> {
     let mut all = Vec::new();
@@ -331,7 +388,7 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
     match state {
         Some(State { exit_status: Some(_), .. }) => Ok(None),
         Some(State { throw_away: false, .. }) => {
-            end(folder, KILLED)?;
+            end(folder, KILLED, false)?;
             Ok(Some(format!("container {short}: its engine was killed, kept as ended")))
         }
         state => {
@@ -391,11 +448,12 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// Note how the container ended.
-fn end(folder: &Path, exit_status: u8) -> Result<()> {
+fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()> {
     let path = folder.join("state.json");
     let state: State = read_json(&path)?.unwrap_or_default();
     let exit_status = Some(exit_status);
-    write_json(&path, &State { exit_status, first: None, address: None, ..state })?;
+    let state = State { first: None, address: None, exit_status, oom_killed, ..state };
+    write_json(&path, &state)?;
     sync_folder(folder)
 }
 

@@ -8,8 +8,11 @@ use stage::{Error, Result};
 
 use crate::container::Plan;
 use crate::host::View;
+use crate::limits;
+use crate::limits::devices::Device;
 use crate::network::{self, Setup};
 use crate::rootless::{self, Numbers};
+use crate::spec::resources::Resources;
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
@@ -42,6 +45,12 @@ pub struct Request {
     pub read_only: bool,
     /// Its network.
     pub network: network::Request,
+    /// What it may use.
+    pub limits: limits::request::Request,
+    /// Devices of the host's: `HOST[:CONTAINER][:rwm]`
+    pub devices: Vec<String>,
+    /// Whether it sees its group as the topmost one.
+    pub cgroupns: bool,
     /// Whether standard input is a terminal that the container can use.
     pub terminal: bool,
 }
@@ -109,6 +118,10 @@ pub fn spec(
     let user = users::in_image(std::slice::from_ref(&lower), request.user.as_deref())?;
     let (home, user) = (user.home.clone(), user.into());
     let user = rootless::possible(user, request.users, &Numbers::here()?)?;
+    let devices = request.devices.iter().map(|text| Device::read(text));
+    let devices = devices.collect::<Result<Vec<_>>>()?;
+    let resources =
+        Resources { devices: limits::devices::rules(&devices), ..request.limits.read()? };
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
     let mut mounts = match &from.view {
@@ -116,6 +129,7 @@ pub fn spec(
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
     mounts.extend(furniture(store, request, plan, network)?);
+    mounts.extend(devices.into_iter().map(|device| device.mount));
     Ok(Spec {
         oci_version: "1.2.0".into(),
         process: Process {
@@ -127,7 +141,7 @@ pub fn spec(
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: linux(request, network),
+        linux: linux(request, network, plan, resources),
         annotations: network.annotations(),
     })
 }
@@ -150,16 +164,19 @@ fn furniture(
     Ok(mounts)
 }
 
-fn linux(request: &Request, network: &Setup) -> Linux {
+fn linux(request: &Request, network: &Setup, plan: &Plan, resources: Resources) -> Linux {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
     namespaces.extend(network.namespace());
     namespaces.extend(request.users.namespace());
+    namespaces.extend(request.cgroupns.then(|| own("cgroup")));
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
     Linux {
         namespaces,
         uid_mappings: request.users.mappings(),
         gid_mappings: request.users.mappings(),
+        cgroups_path: Some(limits::path_of(&plan.id).into()),
+        resources,
         masked_paths: paths(&MASKED),
         readonly_paths: paths(&READ_ONLY),
     }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use enter::Kind;
-use stage::{Error, Pid, Result, Stage, proc};
+use stage::{Error, Pid, Result, Stage};
 
 use crate::container::{self, First};
 use crate::describe;
@@ -15,7 +15,7 @@ use crate::run::{become_user, enter_working_directory, program};
 use crate::spec::Spec;
 use crate::store::Store;
 use crate::userns::Users;
-use crate::{sys, users};
+use crate::{limits, sys, users};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]
@@ -54,12 +54,18 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     }
     spec.check()?;
     let stage = Stage::of_engine(options.explain)?;
+    // From inside, its group is not seen any more.
+    let group = limits::group_of(&spec, running_pid(&first, &options.container)?)?;
+    let way_in =
+        group.map(|group| limits::way_in(&group, &options.container)).transpose()?;
     if !options.interactive {
         sys::without_input()?;
     }
     sys::give_pipes_to(spec.user_outside());
     join(store, &stage, &spec, &first, &options.container)?;
     let mut guest = stage.fork(|cue| {
+        // Lesson 9: what it uses is the container's, too.
+        way_in.as_ref().map_or(Ok(()), |way_in| way_in.enter(&stage))?;
         enter_working_directory(&spec.process.cwd)?;
         become_user(&stage, &spec)?;
         cue.exec(&stage, &program(&spec))
@@ -86,6 +92,7 @@ fn join(
     network::sweep()?;
     let mut kinds = vec![Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     kinds.extend(spec.namespace("network").map(|_| Kind::Net));
+    kinds.extend(spec.namespace("cgroup").map(|_| Kind::Cgroup));
     if spec.users().is_none() {
         return enter::join_at_once(stage, pid, &kinds);
     }
@@ -95,12 +102,8 @@ fn join(
     user::become_root(stage)
 }
 
-/// The container's first process. It may have ended meanwhile, and its number may be
-/// somebody else's.
+/// The container's first process.
 fn running_pid(first: &First, which: &str) -> Result<Pid> {
-    let pid = Pid::from_raw(first.pid);
-    if proc::namespace_of(pid, "pid").ok().as_ref() == Some(&first.namespace) {
-        return Ok(pid);
-    }
-    Err(Error::input(format!("container {which:?} has just ended")).status(1))
+    let ended = || Error::input(format!("container {which:?} has just ended")).status(1);
+    first.pid().ok_or_else(ended)
 }

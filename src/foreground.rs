@@ -4,13 +4,15 @@
 
 use std::net::Ipv4Addr;
 
-use stage::{Child, Result, Stage, proc};
+use stage::{Result, Stage, proc};
 
 use crate::container::{Container, First, Plan};
 use crate::describe::{self, Base, Request};
 use crate::host;
+use crate::limits::units::in_words;
 use crate::network::{Connection, Setup};
-use crate::run::contain;
+use crate::run::{Contained, contain};
+use crate::spec::Spec;
 use crate::store::Store;
 use crate::sys;
 
@@ -56,28 +58,61 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
         container.meets_others(store, connection.hosts(&spec.hostname, name))?;
         Ok(word)
     };
-    let status = contain(&stage, &spec, connect)
-        .and_then(|first| see_to_its_end(store, &container, connection.address(), first));
+    let ending = contain(&stage, &spec, connect).and_then(|it| {
+        see_to_its_end(store, &stage, &container, connection.address(), it)
+    });
     connection.end();
-    match status.is_ok() && !throw_away {
-        true => container.keep(store, status.clone().unwrap_or_default())?,
-        false => container.remove(store)?,
+    match ending {
+        Ok(Ending { status, oom_kills }) if !throw_away => {
+            container.keep(store, status, oom_kills > 0)?;
+        }
+        _ => container.remove(store)?,
     }
-    status
+    let Ending { status, oom_kills } = ending?;
+    if oom_kills > 0 {
+        tell_of_kills(oom_kills, &spec);
+    }
+    Ok(status)
+}
+
+/// How a container has ended.
+#[derive(Debug, Clone)]
+struct Ending {
+    /// What its first process has left, or 128 + the signal that ended it.
+    status: u8,
+    /// How many of its processes the kernel has ended for want of memory.
+    oom_kills: u64,
 }
 
 /// Wait for the end of the container's first process. Meanwhile others may join it.
 fn see_to_its_end(
     store: &Store,
+    stage: &Stage,
     container: &Container,
     address: Option<Ipv4Addr>,
-    mut first: Child,
-) -> Result<u8> {
+    mut contained: Contained,
+) -> Result<Ending> {
+    let first = &mut contained.first;
+    contained.limits.let_hear(first)?;
     first.await_exec()?;
     // If it has ended already, there is nobody to join.
     if let Ok(namespace) = proc::namespace_of(first.pid(), "pid") {
         let first = First { pid: first.pid().as_raw(), namespace };
         container.runs(store, first, address)?;
     }
-    first.wait()
+    let status = first.wait()?;
+    Ok(Ending { status, oom_kills: contained.limits.end(stage)? })
+}
+
+fn tell_of_kills(count: u64, spec: &Spec) {
+    let processes =
+        if count == 1 { "a process".into() } else { format!("{count} processes") };
+    let limit = spec.linux.resources.memory.limit.map(i64::unsigned_abs);
+    let limit = limit.map_or_else(
+        || "the machine has no more".into(),
+        |limit| format!("--memory is {}", in_words(limit)),
+    );
+    stage::warn(format!(
+        "out of memory: the kernel killed {processes} of the container; {limit}"
+    ));
 }

@@ -7,6 +7,10 @@
 //! |---|---|
 //! | `run.rs` | in which order does a container come to life? |
 //! | `foreground.rs` | how does one run a container and wait for it? |
+//! | `limits.rs`, `limits/` | how is a container held to what it may use? |
+//! | `control.rs` | how is a running container stopped in time, and given more or less? |
+//! | `inspect.rs` | what can one know of a container? |
+//! | `stats.rs` | what do running containers use at this moment? |
 //! | `exec.rs` | how does another process get into a running container? |
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
@@ -25,17 +29,21 @@
 
 pub mod clean;
 pub mod container;
+pub mod control;
 pub mod describe;
 pub mod disk;
 pub mod exec;
 pub mod foreground;
 pub mod host;
 pub mod import;
+pub mod inspect;
+pub mod limits;
 pub mod network;
 pub mod rootless;
 pub mod run;
 pub mod spec;
 pub mod stand_in;
+pub mod stats;
 pub mod store;
 pub mod sys;
 pub mod userns;

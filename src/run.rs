@@ -14,21 +14,43 @@ use net::bridge;
 use overlay::Layers;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
+use crate::limits::Limits;
 use crate::spec::{Spec, User};
 use crate::userns;
 
+/// A container that has been started. In this order it goes: nobody is in the group any more
+/// when that is removed.
+pub struct Contained<'s> {
+    /// The container's number 1; it ends when we end.
+    pub first: Child<'s>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
-/// The child that is returned is the container's number 1; it ends when we end. While it
-/// starts, `connect` lays the cable into its network, and says what it is to know of that.
+/// While it starts, `connect` lays the cable into its network, and says what it is to know of
+/// that.
 pub fn contain<'s>(
     stage: &'s Stage,
     spec: &Spec,
     connect: impl FnOnce(Pid) -> Result<String>,
-) -> Result<Child<'s>> {
-    // Lessons 5, user, and 3, pid, come first: see `start`.
+) -> Result<Contained<'s>> {
+    // Lesson 9, cgroup: a group, and with lessons 10 to 16 its limits, before anybody is in
+    // it who could use more.
+    let limits = Limits::make(stage, spec)?;
+
+    // Lessons 5, user, and 3, pid, come next: see `start`.
     let mut first = start(stage, spec, |cue, spec| {
         // From here on we are the container's number 1, and leave the host bit by bit.
+
+        // Lesson 9 again: into the group, so that all that we use is counted there.
+        limits.enter(stage)?;
+
+        // Lesson 17, cgroup-ns: the group that we are in is the topmost one that we see.
+        if spec.namespace("cgroup").is_some() {
+            cgroup_ns::isolate(stage)?;
+        }
 
         // Lesson 6, net: a network stack of our own, or that of another container. A cable
         // is laid to it meanwhile.
@@ -86,7 +108,7 @@ pub fn contain<'s>(
         let word = connect(first.pid()).map_err(|error| first.blame(error))?;
         first.say(&word)?;
     }
-    Ok(first)
+    Ok(Contained { first, limits })
 }
 
 /// Leave the host's network, if it is not to be shared.

@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 use user::{Line, Maps};
 
+use self::resources::Resources;
 use crate::network::{NETWORK, Network};
+
+pub mod resources;
 
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,12 @@ pub struct Linux {
     /// And its groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gid_mappings: Vec<IdMapping>,
+    /// Its group, as the topmost one sees it: `/fakedocker/ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroups_path: Option<PathBuf>,
+    /// What it may use.
+    #[serde(default)]
+    pub resources: Resources,
     /// Paths that nobody in the container can read.
     pub masked_paths: Vec<PathBuf>,
     /// Paths that nobody in the container can write to.
@@ -125,7 +134,7 @@ pub struct IdMapping {
 /// A namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
-    /// `pid`, `uts`, `ipc`, `mount`, `network` or `user`.
+    /// `pid`, `uts`, `ipc`, `mount`, `network`, `cgroup` or `user`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Somebody else's, to be joined; else one of its own is made.
@@ -154,6 +163,7 @@ impl Spec {
             }
             None => self.stacks().map(drop),
         }?;
+        self.linux.resources.check()?;
         self.check_users()
     }
 
@@ -223,6 +233,11 @@ impl Spec {
     /// Whether somebody connects the container's own network while it starts.
     pub fn is_connected(&self) -> bool {
         self.annotations.get(NETWORK).is_some_and(|name| Network::is_connected(name))
+    }
+
+    /// What its group is called among ours.
+    pub fn group(&self) -> Option<&str> {
+        self.linux.cgroups_path.as_ref()?.file_name()?.to_str()
     }
 
     /// The namespace of this `kind`, if the container does not share the host's.

@@ -7,13 +7,13 @@ use std::fs::File;
 use std::io::{stderr, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::errno::Errno;
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::Signal;
-use nix::sys::stat::fstat;
+use nix::sys::stat::{SFlag, fstat, major, minor, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::wait::wait;
 use nix::unistd::{AccessFlags, Pid, Uid, User, access, dup2_stdin, fchown, geteuid};
@@ -49,6 +49,19 @@ pub fn become_subreaper() -> Result<()> {
 pub fn end_with_us(command: &mut Command) -> &mut Command {
     // SAFETY: prctl(2) is a plain system call, it takes no lock and no memory.
     unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) }
+}
+
+/// What the node at `path` stands for: `b` or `c`, the major and the minor number. None if it
+/// is no device.
+pub fn device(path: &Path) -> Option<(&'static str, u32, u32)> {
+    let node = stat(path).ok()?;
+    let kind = match SFlag::from_bits_truncate(node.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFBLK => "b",
+        SFlag::S_IFCHR => "c",
+        _ => return None,
+    };
+    let number = |number: u64| u32::try_from(number).ok();
+    Some((kind, number(major(node.st_rdev))?, number(minor(node.st_rdev))?))
 }
 
 /// End process `pid` at once. One that has ended meanwhile is not an error.

@@ -27,6 +27,7 @@ mod host;
 mod images;
 mod joining;
 mod killing;
+mod limits;
 mod networks;
 mod outside;
 mod rootless;

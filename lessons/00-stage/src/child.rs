@@ -136,6 +136,8 @@ pub struct Child<'s> {
     arrived: Vec<u8>,
     go: File,
     terminal: Option<Terminal>,
+    /// What lets it notice a signal.
+    wake: Option<Box<dyn Fn()>>,
     /// It was sent a Ctrl-C that it cannot hear.
     warned: bool,
     status: Option<u8>,
@@ -171,10 +173,20 @@ impl Stage {
             )
         };
         let (report, go) = (File::from(report), File::from(go));
-        let (arrived, warned, status) = (Vec::new(), false, None);
+        let (arrived, wake, warned, status) = (Vec::new(), None, false, None);
         let (stage, pid) = (self, own);
-        let mut child =
-            Child { stage, own, pid, report, arrived, go, terminal, warned, status };
+        let mut child = Child {
+            stage,
+            own,
+            pid,
+            report,
+            arrived,
+            go,
+            terminal,
+            wake,
+            warned,
+            status,
+        };
         fcntl(&child.report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         self.after(call, &Ok(pid))?;
@@ -313,12 +325,23 @@ impl Child<'_> {
         }
     }
 
+    /// Call `wake` before the child is sent a signal, which it may not notice as it is.
+    pub fn wake_by(&mut self, wake: impl Fn() + 'static) {
+        self.wake = Some(Box::new(wake));
+    }
+
+    fn send(&self, signal: Signal) -> nix::Result<()> {
+        if let Some(wake) = &self.wake {
+            wake();
+        }
+        kill(self.own, signal)
+    }
+
     /// End the child, if it has not ended by itself. An ended one is not an error.
     pub fn kill(&mut self) -> Result<()> {
         if self.status.is_none() {
             // It is our child and not waited for yet, so that its PID is still its own.
-            kill(self.own, Signal::SIGKILL)
-                .map_err(|errno| Error::call("kill", errno))?;
+            self.send(Signal::SIGKILL).map_err(|errno| Error::call("kill", errno))?;
         }
         self.await_end()
     }
@@ -444,7 +467,7 @@ impl Child<'_> {
             }
             false => signal,
         };
-        match kill(self.own, what) {
+        match self.send(what) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(Error::call("kill", errno)),
         }

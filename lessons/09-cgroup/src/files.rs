@@ -49,8 +49,13 @@ pub fn read(path: &Path) -> Result<String> {
     Ok(text.map_err(|error| Error::io(path.display(), &error))?.trim_end().into())
 }
 
-/// Whether `name` is one of the words in a file such as cgroup.controllers.
-pub fn lists(path: &Path, name: &str) -> bool {
+/// The words in a file such as cgroup.controllers; none if it is not there.
+pub fn words(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().any(|word| word == name)
+    text.split_whitespace().map(String::from).collect()
+}
+
+/// Whether `name` is one of them.
+pub fn lists(path: &Path, name: &str) -> bool {
+    words(path).iter().any(|word| word == name)
 }

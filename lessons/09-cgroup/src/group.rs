@@ -3,18 +3,22 @@
 //! It is a folder in each hierarchy that has one of its controllers, so that most is done
 //! once for each. It is written down before it is made: a folder does not end with us.
 
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use nix::unistd;
 use stage::{Error, Ledger, Pid, Result, Stage};
 
 use crate::base::{Base, fill};
 use crate::files::{self, make_folder, remove_folder, write};
-use crate::{Hierarchy, Version, upkeep};
+use crate::{Hierarchy, PARENT, Version, upkeep};
 
-/// A group of ours: a folder in each hierarchy that it takes. Dropped, it is removed, with
-/// all processes in it; if we are killed, by the next [`crate::sweep`].
+/// A group of ours: a folder in each hierarchy that it takes. Dropped, one that we have made
+/// is removed, with all processes in it; if we are killed, by the next [`crate::sweep`].
 pub struct Group {
     places: Vec<Place>,
+    /// None if somebody else has made it, and keeps it.
     ledger: Option<Ledger>,
 }
 
@@ -38,6 +42,23 @@ impl Group {
         let mut group = Group { places: Vec::new(), ledger: Some(ledger) };
         controllers.iter().try_for_each(|it| group.extend(stage, name, it))?;
         Ok(group)
+    }
+
+    /// The group called `name` that process `member` is in, made by somebody else: it stays
+    /// when this is dropped. None if `member` is in no such group.
+    pub fn of(name: &str, member: Pid) -> Result<Option<Group>> {
+        let ours = Path::new(PARENT).join(name);
+        let mut places = Vec::new();
+        for hierarchy in Hierarchy::all()? {
+            // A hierarchy that is mounted, but without a line there, is another namespace's.
+            let Ok(group) = hierarchy.group_of(&member.to_string()) else { continue };
+            let folder = hierarchy.folder(&group);
+            if group.ends_with(&ours) && folder.is_dir() {
+                places.push(Place { hierarchy, folder });
+            }
+        }
+        let is_there = !places.is_empty();
+        Ok(is_there.then_some(Group { places, ledger: None }))
     }
 
     /// Make the group's folder where `controller` is, unless that is one that it has.
@@ -66,6 +87,11 @@ impl Group {
         Ok(())
     }
 
+    /// Whether it is made for `controller`.
+    pub fn has(&self, controller: &str) -> bool {
+        self.place(controller).is_ok()
+    }
+
     /// Which interface the files of `controller` have.
     pub fn version(&self, controller: &str) -> Result<Version> {
         Ok(self.place(controller)?.hierarchy.version)
@@ -74,6 +100,19 @@ impl Group {
     /// The group's folder where `controller` is.
     pub fn folder(&self, controller: &str) -> Result<&Path> {
         Ok(&self.place(controller)?.folder)
+    }
+
+    /// Each controller that it has, and the group's folder there.
+    pub fn folders(&self) -> Vec<(String, PathBuf)> {
+        let of = |place: &Place| {
+            let own = match place.hierarchy.version {
+                Version::V1 => place.hierarchy.controllers.clone(),
+                // Not all that there are at the top are let through.
+                Version::V2 => files::words(&place.folder.join("cgroup.controllers")),
+            };
+            own.into_iter().map(|name| (name, place.folder.clone())).collect::<Vec<_>>()
+        };
+        self.places.iter().flat_map(of).collect()
     }
 
     /// What /proc/PID/cgroup calls the group where `controller` is.
@@ -115,6 +154,17 @@ impl Group {
             .try_for_each(|place| write(stage, &place.folder.join("cgroup.procs"), &text))
     }
 
+    /// Open the way in, for somebody who will not see the group any more.
+    pub fn open(&self) -> Result<Entrance> {
+        let open = |place: &Place| {
+            let path = place.folder.join("cgroup.procs");
+            let file = OpenOptions::new().write(true).open(&path);
+            file.map(|file| (path.clone(), file))
+                .map_err(|error| Error::io(path.display(), &error))
+        };
+        self.places.iter().map(open).collect::<Result<_>>().map(Entrance)
+    }
+
     /// Remove the group, and end the processes in it.
     pub fn remove(mut self, stage: &Stage) -> Result<()> {
         while let Some(place) = self.places.last() {
@@ -133,8 +183,26 @@ impl Group {
     }
 }
 
+/// The way into a group. The kernel looks at who has opened it, not at who goes through:
+/// that may be somebody in a user namespace, or in a mount namespace without cgroups.
+pub struct Entrance(Vec<(PathBuf, File)>);
+
+impl Entrance {
+    /// Enter: whoever writes 0 means itself.
+    pub fn enter(&self, stage: &Stage) -> Result<()> {
+        self.0.iter().try_for_each(|(path, file)| {
+            let call =
+                format!("write({}<{}>, \"0\", 1)", file.as_raw_fd(), path.display());
+            stage.ask(call, || Ok(i32::from(unistd::write(file, b"0")? == 1))).map(drop)
+        })
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
+        if self.ledger.is_none() {
+            return;
+        }
         let places = self.places.iter();
         let left = places.filter(|place| !upkeep::take_away(&place.folder)).count();
         match self.ledger.take() {

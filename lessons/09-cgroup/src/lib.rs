@@ -22,7 +22,7 @@ mod hierarchy;
 mod upkeep;
 
 pub use files::{remove_folder, write};
-pub use group::Group;
+pub use group::{Entrance, Group};
 pub use hierarchy::{Hierarchy, Version};
 pub use upkeep::sweep;
 

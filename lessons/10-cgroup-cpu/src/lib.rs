@@ -38,16 +38,33 @@ pub fn limit(stage: &Stage, group: &Group, bandwidth: Bandwidth) -> Result<()> {
     }
 }
 
+/// Take the quota away again. What a `period` is stays said, in microseconds.
+pub fn lift(stage: &Stage, group: &Group, period: u64) -> Result<()> {
+    let set = |name: &str, text: &str| group.set(stage, "cpu", name, text);
+    match group.version("cpu")? {
+        Version::V1 => {
+            set("cpu.cfs_quota_us", "-1")?;
+            set("cpu.cfs_period_us", &period.to_string())
+        }
+        Version::V2 => set("cpu.max", &format!("max {period}")),
+    }
+}
+
 /// Let the group have `weight` (100 is the usual one, from 1 to 10000) where others want the
 /// same processor.
 pub fn weigh(stage: &Stage, group: &Group, weight: u64) -> Result<()> {
+    share(stage, group, (weight * 1024 + 50) / 100)
+}
+
+/// The same as a number of shares: version 1's unit, of which 1024 are the usual number, from
+/// 2 to 262144. Docker has kept it.
+pub fn share(stage: &Stage, group: &Group, shares: u64) -> Result<()> {
     match group.version("cpu")? {
-        // There, the usual one is 1024.
-        Version::V1 => {
-            let shares = (weight * 1024 / 100).to_string();
-            group.set(stage, "cpu", "cpu.shares", &shares)
+        Version::V1 => group.set(stage, "cpu", "cpu.shares", &shares.to_string()),
+        Version::V2 => {
+            let weight = ((shares * 100 + 512) / 1024).clamp(1, 10_000);
+            group.set(stage, "cpu", "cpu.weight", &weight.to_string())
         }
-        Version::V2 => group.set(stage, "cpu", "cpu.weight", &weight.to_string()),
     }
 }
 

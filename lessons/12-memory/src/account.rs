@@ -27,6 +27,14 @@ pub fn current(group: &Group) -> Result<u64> {
     bytes(group, ["memory.usage_in_bytes", "memory.current"])
 }
 
+/// The same without files that are cached and were not used lately, in bytes: those the kernel
+/// drops as soon as it wants room. Docker shows this.
+pub fn working_set(group: &Group) -> Result<u64> {
+    let name = of_version(group, ["total_inactive_file", "inactive_file"])?;
+    let idle = group.count(CONTROLLER, "memory.stat", name)?;
+    Ok(current(group)?.saturating_sub(idle))
+}
+
 /// The most that was in use at a time, in bytes; None if the kernel does not keep it (version
 /// 2 does since Linux 5.19).
 pub fn peak(group: &Group) -> Result<Option<u64>> {

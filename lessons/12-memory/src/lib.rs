@@ -20,7 +20,7 @@ use stage::{Error, Result, Stage};
 mod account;
 mod limits;
 
-pub use account::{counts_swap, current, kills, limit_of, peak};
+pub use account::{counts_swap, current, kills, limit_of, peak, working_set};
 pub use limits::{Limits, Most};
 
 /// The controller's name.

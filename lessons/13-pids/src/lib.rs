@@ -19,6 +19,11 @@ pub fn limit(stage: &Stage, group: &Group, count: u32) -> Result<()> {
     group.set(stage, CONTROLLER, "pids.max", &count.to_string())
 }
 
+/// Let it have as many as the groups above it may.
+pub fn lift(stage: &Stage, group: &Group) -> Result<()> {
+    group.set(stage, CONTROLLER, "pids.max", "max")
+}
+
 /// How many tasks the group has.
 pub fn current(group: &Group) -> Result<String> {
     group.get(CONTROLLER, "pids.current")

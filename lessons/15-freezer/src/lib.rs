@@ -8,7 +8,8 @@
 //! Read the kernel's admin-guide/cgroup-v1/freezer-subsystem.rst, cgroup.freeze in
 //! admin-guide/cgroup-v2.rst, then main.rs.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A frozen group. Dropped, it is thawed: in version 1, nobody in it could be ended before.
 pub struct Frozen<'g> {
     group: &'g Group,
+    /// Whether it is none of our business any more.
     thawed: bool,
 }
 
@@ -41,20 +43,39 @@ pub fn freeze<'g>(stage: &Stage, group: &'g Group) -> Result<Frozen<'g>> {
     Ok(frozen)
 }
 
+/// Let all processes of the group go on.
+pub fn thaw(stage: &Stage, group: &Group) -> Result<()> {
+    let (name, text) = awakening(group)?;
+    group.set(stage, CONTROLLER, name, text)
+}
+
+/// The same for later, when nobody can be told that it failed: a file of the group is kept open.
+pub fn thaw_later(group: &Group) -> Result<impl Fn() + 'static> {
+    let (name, text) = awakening(group)?;
+    let path = group.folder(CONTROLLER)?.join(name);
+    let file = OpenOptions::new().write(true).open(&path);
+    let file = file.map_err(|error| Error::io(path.display(), &error))?;
+    Ok(move || drop((&file).write_all(text.as_bytes())))
+}
+
+fn awakening(group: &Group) -> Result<(&'static str, &'static str)> {
+    Ok(match group.version(CONTROLLER)? {
+        Version::V1 => ("freezer.state", "THAWED"),
+        Version::V2 => ("cgroup.freeze", "0"),
+    })
+}
+
 impl Frozen<'_> {
     /// Let them go on.
     pub fn thaw(mut self, stage: &Stage) -> Result<()> {
-        let (name, text) = self.command()?;
-        self.group.set(stage, CONTROLLER, name, text)?;
+        thaw(stage, self.group)?;
         self.thawed = true;
         Ok(())
     }
 
-    fn command(&self) -> Result<(&'static str, &'static str)> {
-        Ok(match self.group.version(CONTROLLER)? {
-            Version::V1 => ("freezer.state", "THAWED"),
-            Version::V2 => ("cgroup.freeze", "0"),
-        })
+    /// Leave them frozen, until somebody calls [`thaw`].
+    pub fn leave(mut self) {
+        self.thawed = true;
     }
 }
 
@@ -62,7 +83,7 @@ impl Drop for Frozen<'_> {
     fn drop(&mut self) {
         if !self.thawed
             && let (Ok((name, text)), Ok(folder)) =
-                (self.command(), self.group.folder(CONTROLLER))
+                (awakening(self.group), self.group.folder(CONTROLLER))
         {
             // What stays frozen is thawed when the group is taken away.
             fs::write(folder.join(name), text).ok();

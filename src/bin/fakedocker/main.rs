@@ -2,20 +2,24 @@
 //!
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
-use std::io::{IsTerminal, stdin};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
-use fakedocker::describe::Request;
-use fakedocker::foreground::{self, Options};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::{self, Network};
 use fakedocker::store::Store;
-use fakedocker::userns::Users;
-use fakedocker::{container, exec, import, rootless, sys};
+use fakedocker::{
+    container, control, exec, foreground, import, inspect, rootless, stats, sys,
+};
+use serde_json::Value;
 use stage::{Error, Result};
+
+mod limits;
+mod run;
+
+use limits::Limits;
+use run::Run;
 
 /// A container engine that is the sum of its lessons
 #[derive(Parser)]
@@ -32,85 +36,23 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run a command in a new container
-    Run(Run),
+    Run(Box<Run>),
     /// Run a command in a running container
     Exec(Exec),
     /// Make an image from the tarball of a root file system
     Import(Import),
     /// Remove containers that have ended
-    Rm(Rm),
-}
-
-#[derive(Args)]
-#[command(
-    disable_help_flag = true,
-    override_usage = "fakedocker run [OPTIONS] IMAGE [COMMAND [ARG]...]\n       \
-                      fakedocker run [OPTIONS] --rootfs DIR [COMMAND [ARG]...]"
-)]
-struct Run {
-    /// Remove the container when it ends
-    #[arg(long)]
-    rm: bool,
-    /// Let the container read standard input
-    #[arg(short, long)]
-    interactive: bool,
-    /// What everybody's fingers type; it comes with lesson 25
-    #[arg(short, long, hide = true)]
-    tty: bool,
-    /// The hostname in the container, at most 64 bytes [default: the container's ID]
-    #[arg(short, long)]
-    hostname: Option<String>,
-    /// A name for the container
-    #[arg(long)]
-    name: Option<String>,
-    /// Set an environment variable, or pass on ours
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
-    /// The working directory in the container
-    #[arg(short, long, value_name = "DIR")]
-    workdir: Option<PathBuf>,
-    /// Whom to run as: names of the image's /etc/passwd and /etc/group, or numbers [default: root]
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    user: Option<String>,
-    /// Users of its own: those from 0 on are those from FIRST on outside; or `host`
-    #[arg(
-        long,
-        value_name = "FIRST:COUNT",
-        default_value = "host",
-        hide_default_value = true
-    )]
-    userns: Users,
-    /// Show a folder or file of the host in the container
-    #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
-    volume: Vec<String>,
-    /// The container's network: bridge, host, none or container:NAME [default: bridge];
-    /// without root pasta, slirp4netns, host, none [default: the first that is there]
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<Network>,
-    /// Make a port of the container's a port of the host's
-    #[arg(short, long, value_name = "[IP:]HOST:CONTAINER[/udp]")]
-    publish: Vec<String>,
-    /// A line for the container's /etc/hosts
-    #[arg(long, value_name = "NAME:IP")]
-    add_host: Vec<String>,
-    /// A name server for the container's /etc/resolv.conf
-    #[arg(long, value_name = "IP")]
-    dns: Vec<IpAddr>,
-    /// Make the container's root file system read-only
-    #[arg(long)]
-    read_only: bool,
-    /// Print what each lesson does, on standard error
-    #[arg(long)]
-    explain: bool,
-    /// Use the root file system in this folder: then no IMAGE is given
-    #[arg(long, value_name = "DIR")]
-    rootfs: Option<PathBuf>,
-    /// Print help
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
-    /// `host` (this machine) or an imported image; then the command [default: a shell]
-    #[arg(trailing_var_arg = true, value_name = "IMAGE [COMMAND [ARG]")]
-    words: Vec<String>,
+    Rm(Containers),
+    /// Show what is known of containers, as JSON
+    Inspect(Inspect),
+    /// Hold containers to other limits
+    Update(Update),
+    /// Stop all processes of containers
+    Pause(Containers),
+    /// Let them go on
+    Unpause(Containers),
+    /// Show what running containers use
+    Stats(Stats),
 }
 
 #[derive(Args)]
@@ -147,9 +89,36 @@ struct Import {
 }
 
 #[derive(Args)]
-struct Rm {
+struct Containers {
     /// Names or IDs of containers
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+#[derive(Args)]
+struct Inspect {
+    /// Show this text, with what is known in the place of names such as {{.State.Pid}}
+    #[arg(short, long, value_name = "TEXT")]
+    format: Option<String>,
+    #[command(flatten)]
+    which: Containers,
+}
+
+#[derive(Args)]
+struct Update {
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    which: Containers,
+}
+
+#[derive(Args)]
+struct Stats {
+    /// Show it once, and not again and again
+    #[arg(long)]
+    no_stream: bool,
+    /// Names or IDs of containers [default: all that run]
+    #[arg(value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
@@ -188,7 +157,20 @@ fn play(cli: &Cli) -> Result<u8> {
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Import(args) => import_image(&store(false)?, args),
-        Command::Rm(args) => remove(&store(false)?, args),
+        Command::Rm(args) => each(args, &store(false)?, container::remove_ended),
+        Command::Inspect(args) => show(&store(false)?, args),
+        Command::Update(args) => {
+            let asked = args.limits.request();
+            each(&args.which, &store(false)?, |store, which| {
+                control::update(store, which, &asked)
+            })
+        }
+        Command::Pause(args) => each(args, &store(false)?, control::pause),
+        Command::Unpause(args) => each(args, &store(false)?, control::unpause),
+        Command::Stats(args) => {
+            stats::show(&store(false)?, &args.containers, args.no_stream)?;
+            Ok(0)
+        }
     }
 }
 
@@ -203,48 +185,10 @@ fn explain(error: &clap::Error) -> ExitCode {
     let what = text.split("\n\n").next().unwrap_or_default();
     let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
     let what = what.strip_prefix("error: ").unwrap_or("no command given");
-    let command = std::env::args()
-        .nth(1)
-        .filter(|word| ["run", "exec", "import", "rm"].contains(&&**word));
+    let known = |word: &String| Cli::command().find_subcommand(word).is_some();
+    let command = std::env::args().nth(1).filter(known);
     let command = command.map_or_else(String::new, |word| format!(" {word}"));
     stage::fail(&Error::input(what).hint(format!("see fakedocker{command} --help")))
-}
-
-impl Run {
-    fn options(&self) -> Options {
-        let (image, command) = match (&self.rootfs, self.words.split_first()) {
-            (None, Some((image, command))) => (Some(image.clone()), command.to_vec()),
-            _ => (None, self.words.clone()),
-        };
-        let request = Request {
-            image,
-            rootfs: self.rootfs.clone(),
-            command,
-            name: self.name.clone(),
-            hostname: self.hostname.clone(),
-            env: self.env.clone(),
-            cwd: self.workdir.clone(),
-            user: self.user.clone(),
-            users: self.userns,
-            volumes: self.volume.clone(),
-            network: self.network(),
-            read_only: self.read_only,
-            terminal: self.interactive && stdin().is_terminal(),
-        };
-        let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
-        Options { request, remove, interactive, explain }
-    }
-}
-
-impl Run {
-    fn network(&self) -> network::Request {
-        network::Request {
-            network: self.network.clone(),
-            publish: self.publish.clone(),
-            add_host: self.add_host.clone(),
-            dns: self.dns.clone(),
-        }
-    }
 }
 
 impl Exec {
@@ -267,19 +211,43 @@ fn import_image(store: &Store, args: &Import) -> Result<u8> {
     Ok(0)
 }
 
-/// Each for itself: one that cannot be removed does not keep the others.
-fn remove(store: &Store, args: &Rm) -> Result<u8> {
+/// Do it to each of them. Each for itself: one that refuses does not keep the others.
+fn each(
+    which: &Containers,
+    store: &Store,
+    action: impl Fn(&Store, &str) -> Result<()>,
+) -> Result<u8> {
     let mut result = Ok(0);
-    for which in &args.containers {
-        match container::remove_ended(store, which) {
+    for which in &which.containers {
+        match action(store, which) {
             Ok(()) => stage::tell(which)?,
-            Err(error) => {
-                if let Err(earlier) = std::mem::replace(&mut result, Err(error.status(1)))
-                {
-                    stage::fail(&earlier);
-                }
-            }
+            Err(error) => note(&mut result, error),
         }
+    }
+    result
+}
+
+/// Another failure: the last one is for the exit status.
+fn note(result: &mut Result<u8>, error: Error) {
+    if let Err(earlier) = std::mem::replace(result, Err(error.status(1))) {
+        stage::fail(&earlier);
+    }
+}
+
+/// One list of all, as Docker has it, or a line for each.
+fn show(store: &Store, args: &Inspect) -> Result<u8> {
+    let (mut known, mut result) = (Vec::new(), Ok(0));
+    for which in &args.which.containers {
+        match inspect::inspect(store, which) {
+            Ok(value) => known.push(value),
+            Err(error) => note(&mut result, error),
+        }
+    }
+    match &args.format {
+        None => stage::tell(format!("{:#}", Value::Array(known)))?,
+        Some(template) => known
+            .iter()
+            .try_for_each(|value| stage::tell(inspect::format(template, value)?))?,
     }
     result
 }

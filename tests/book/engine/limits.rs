@@ -1,0 +1,493 @@
+//! Is a container held to what it may use, and nobody else?
+//!
+//! A test for each limit, on whatever version of cgroups the machine has: also in the lab VM,
+//! which is slow and has no network. The limit is read back where `inspect` says it is, and
+//! felt by a program in the container.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use block_io::disk::Disk;
+use cgroup::{Group, Version};
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+use stage::{Pid, Stage};
+
+use super::killing::endless;
+use crate::support::engine::{Ending, Folder, Store};
+use crate::support::machine::undisturbed;
+use crate::support::rootfs::busybox;
+use crate::support::wait::until;
+
+/// A container called `box` that runs until it is ended.
+struct Box {
+    store: Store,
+    child: Child,
+}
+
+impl Box {
+    /// With these `flags`, playing `script`.
+    fn playing(flags: &[&str], script: &str) -> Box {
+        let store = Store::with("busybox", &busybox());
+        let named = ["--name", "box", "--network", "none"];
+        let args = [&named[..], flags, &["busybox", "sh", "-c", script]].concat();
+        let child = store.run(&args).start();
+        let running = Box { store, child };
+        until("a container that runs", || running.first());
+        running
+    }
+
+    fn doing_nothing(flags: &[&str]) -> Box {
+        let store = Store::with("busybox", &busybox());
+        let flags = [&["--rm", "--name", "box", "--network", "none"], flags].concat();
+        let child = endless(&store, &flags, "busybox");
+        let running = Box { store, child };
+        until("a container that runs", || running.first());
+        running
+    }
+
+    fn engine(&self, args: &[&str]) -> Ending {
+        self.store.engine(args).end()
+    }
+
+    fn inspect(&self) -> Option<Value> {
+        let seen = self.engine(&["inspect", "box"]);
+        let list: Value = serde_json::from_str(&seen.out).ok()?;
+        Some(list[0].clone())
+    }
+
+    /// The PID of its first process, if it runs.
+    fn first(&self) -> Option<Pid> {
+        let seen = self.inspect()?;
+        let pid = seen["State"]["Pid"].as_i64().filter(|pid| *pid > 0)?;
+        Some(Pid::from_raw(pid.try_into().expect("a PID is an i32")))
+    }
+
+    /// Its group, as lesson 9 finds it.
+    fn group(&self) -> Group {
+        let id = self.inspect().expect("it is known")["Id"].clone();
+        let id = id.as_str().expect("an ID is text").to_string();
+        let first = self.first().expect("it runs");
+        Group::of(&id, first).expect("its groups can be read").expect("it has one")
+    }
+
+    /// What is in a file of its group: by the path that `inspect` shows, as by hand.
+    fn read(&self, controller: &str, [old, new]: [&str; 2]) -> String {
+        let (name, file) = match self.group().version(controller) {
+            Ok(Version::V1) => (controller, old),
+            _ if controller == "blkio" => ("io", new),
+            _ => (controller, new),
+        };
+        let seen = self.inspect().expect("it is known");
+        let folder = seen["Cgroups"][name].as_str().unwrap_or_else(|| panic!("{seen:#}"));
+        let path = PathBuf::from(folder).join(file);
+        fs::read_to_string(&path).expect("it is there").trim().to_string()
+    }
+
+    /// What `command` in there prints.
+    fn ask(&self, command: &[&str]) -> Ending {
+        self.engine(&[&["exec", "box"][..], command].concat())
+    }
+
+    /// End it by a signal to its engine.
+    fn end(self) -> Ending {
+        let pid = i32::try_from(self.child.id()).expect("a PID is an i32");
+        kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it is there");
+        let ending = Ending::from(self.child.wait_with_output().expect("it ends"));
+        self.store.assert_no_container();
+        ending
+    }
+}
+
+/// Microseconds that the container has used, waited for a processor, and the quota's periods,
+/// in all and those in which it was used up.
+fn usage(running: &Box) -> [u64; 4] {
+    let group = running.group();
+    let usage = cgroup_cpu::usage(&group).expect("it is counted");
+    let first = running.first().expect("it runs");
+    let waited = fs::read_to_string(format!("/proc/{first}/schedstat")).expect("it runs");
+    let waited = waited.split(' ').nth(1).and_then(|it| it.parse::<u64>().ok());
+    [usage.micros, waited.expect("a number") / 1000, usage.periods, usage.throttled]
+}
+
+/// What it used of one core in `time`, what it wanted to use, and in which part of the periods
+/// the quota was used up.
+fn share(running: &Box, time: Duration) -> [f64; 3] {
+    let (start, before) = (Instant::now(), usage(running));
+    std::thread::sleep(time);
+    let after = usage(running);
+    let window = start.elapsed().as_secs_f64() * 1e6;
+    let [used, waited, periods, throttled] =
+        [0, 1, 2, 3].map(|it| (after[it] - before[it]) as f64);
+    [used / window, (used + waited) / window, throttled / periods.max(1.0)]
+}
+
+#[test]
+fn time_on_the_processors() {
+    undisturbed(|| {
+        let quota = ["--cpu-period=100000", "--cpu-quota=20000"];
+        let busy = Box::playing(&quota, "while :; do :; done");
+        let limit = busy.read("cpu", ["cpu.cfs_quota_us", "cpu.max"]);
+        assert!(["20000", "20000 100000"].contains(&limit.as_str()), "{limit}");
+        // Where others took the core, the quota was not used up in so many periods.
+        let [used, _, felt] = share(&busy, Duration::from_secs(2));
+        assert!(used <= 0.23 && used >= 0.17 * felt && felt > 0.0, "{used} {felt}");
+        busy.engine(&["update", "--cpu-quota=-1", "box"]).assert_status(0).assert_quiet();
+        let [_, wanted, _] = share(&busy, Duration::from_secs(2));
+        assert!(wanted > 0.8, "{wanted}");
+        busy.engine(&["update", "--cpus", "0.5", "box"]).assert_status(0).assert_quiet();
+        let limit = busy.read("cpu", ["cpu.cfs_quota_us", "cpu.max"]);
+        assert!(["50000", "50000 100000"].contains(&limit.as_str()), "{limit}");
+        busy.engine(&["update", "--cpu-shares", "512", "box"]).assert_status(0);
+        let weight = busy.read("cpu", ["cpu.shares", "cpu.weight"]);
+        assert!(["512", "50"].contains(&weight.as_str()), "{weight}");
+        busy.end().assert_status(137);
+    });
+}
+
+#[test]
+fn which_processors() {
+    undisturbed(|| {
+        let last = fs::read_to_string("/sys/devices/system/cpu/online").expect("sysfs");
+        let last =
+            last.trim().rsplit(['-', ',']).next().expect("there is one").to_string();
+        let bound = Box::doing_nothing(&["--cpuset-cpus", &last, "--cpuset-mems", "0"]);
+        assert_eq!(bound.read("cpuset", ["cpuset.cpus"; 2]), last);
+        assert_eq!(bound.read("cpuset", ["cpuset.mems"; 2]), "0");
+        let allowed = bound.ask(&["grep", "_allowed_list", "/proc/self/status"]);
+        let lists =
+            allowed.assert_status(0).out.lines().map(|line| line.split_whitespace());
+        let lists: Vec<&str> = lists.filter_map(Iterator::last).collect();
+        assert_eq!(lists, [&last, "0"]);
+        bound.end().assert_status(137);
+    });
+}
+
+#[test]
+fn memory_and_what_happens_to_a_hog() {
+    undisturbed(|| {
+        let sibling = Sibling::start();
+        let store = Store::with("busybox", &busybox());
+        let hog = "x=0123456789abcdef; while :; do x=$x$x; done";
+        let limits = ["--memory", "32m", "--network", "none", "--name", "hog"];
+        let run = [&["run"], &limits[..], &["busybox", "sh", "-c", hog]].concat();
+        let ending = store.engine(&run).end();
+        let told = "warning: out of memory: the kernel killed a process of the container; \
+                    --memory is 32MiB\n";
+        assert_eq!(ending.assert_status(137).err, told);
+        let format = "{{.State.OOMKilled}} {{.State.ExitCode}} {{.HostConfig.Memory}}";
+        let seen = store.engine(&["inspect", "--format", format, "hog"]).end();
+        assert_eq!(seen.assert_status(0).out, "true 137 33554432\n");
+        store.engine(&["rm", "hog"]).end().assert_status(0);
+        sibling.goes_on();
+
+        let small = Box::doing_nothing(&["-m", "64m", "--memory-swap", "64m"]);
+        let file = ["memory.limit_in_bytes", "memory.max"];
+        assert_eq!(small.read("memory", file), "67108864");
+        small
+            .engine(&["update", "-m", "128m", "--memory-swap", "-1", "box"])
+            .assert_status(0);
+        assert_eq!(small.read("memory", file), "134217728");
+        let refused = small.engine(&["update", "-m", "1k", "box"]);
+        let error = refused.assert_status(1).assert_one_error();
+        assert_eq!(error, "error: --memory 1k: it takes an amount from 6m on");
+        assert_eq!(small.read("memory", file), "134217728");
+        small.end().assert_status(137);
+    });
+}
+
+/// A program of the host's that makes one process after the other, as long as it may.
+struct Sibling {
+    child: Child,
+    folder: Folder,
+}
+
+impl Sibling {
+    fn start() -> Sibling {
+        let folder = Folder::new("sibling");
+        let script =
+            "i=0; while env true; do i=$((i+1)); echo $i >$0.new; mv $0.new $0; done";
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script, &folder.at("count")]);
+        let child = crate::support::processes::mark(&mut command).spawn();
+        let sibling = Sibling { child: child.expect("sh starts"), folder };
+        sibling.goes_on();
+        sibling
+    }
+
+    fn count(&self) -> u32 {
+        let text = fs::read_to_string(self.folder.at("count")).unwrap_or_default();
+        text.trim().parse().unwrap_or_default()
+    }
+
+    /// It makes as many processes as it likes.
+    fn goes_on(&self) {
+        let before = self.count();
+        until("progress", || (self.count() > before + 20).then_some(()));
+    }
+}
+
+impl Drop for Sibling {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn tasks_and_what_happens_to_a_fork_bomb() {
+    undisturbed(|| {
+        let sibling = Sibling::start();
+        let bomb =
+            "b() { b | b & }; b 2>/dev/null; while :; do sleep 1; b 2>/dev/null; done";
+        let bomb = Box::playing(&["--pids-limit", "20"], bomb);
+        assert_eq!(bomb.read("pids", ["pids.max"; 2]), "20");
+        let refused = || pids::refusals(&bomb.group()).is_ok_and(|count| count > 20);
+        until("a fork that is refused", || refused().then_some(()));
+        sibling.goes_on();
+        let tasks = bomb.read("pids", ["pids.current"; 2]);
+        assert!(tasks.parse::<u32>().is_ok_and(|tasks| tasks <= 20), "{tasks}");
+        // Its processes go with it, as `undisturbed` sees.
+        bomb.end().assert_status(137);
+        sibling.goes_on();
+    });
+}
+
+/// A disk of `size` bytes. Made by a thread of its own: a stage keeps signals from its thread,
+/// and from the programs that the thread starts.
+fn disk(size: u64) -> Disk {
+    let make = move || Disk::make(&Stage::of_engine(false)?, size);
+    let made = std::thread::spawn(make).join().expect("no panic");
+    made.expect("root may have a loop device")
+}
+
+#[test]
+fn how_fast_to_and_from_a_disk() {
+    undisturbed(|| {
+        const MIB: u64 = 1 << 20;
+        let disk = disk(16 * MIB);
+        let [path, numbers] = [disk.path.display().to_string(), disk.device.to_string()];
+        let rate = format!("{path}:1mb");
+        let mut flags = vec!["--device", &path, "--device-read-bps", &rate];
+        flags.extend(["--device-write-bps", &rate]);
+        let slow = Box::doing_nothing(&flags);
+        for [old, new] in [
+            ["blkio.throttle.read_bps_device", "rbps=1048576"],
+            ["blkio.throttle.write_bps_device", "wbps=1048576"],
+        ] {
+            let limit = slow.read("blkio", [old, "io.max"]);
+            let is_right = limit == format!("{numbers} 1048576") || limit.contains(new);
+            assert!(limit.starts_with(&numbers) && is_right, "{limit}");
+        }
+        let [from, to] = [format!("if={path}"), format!("of={path}")];
+        for dd in [
+            [&from, "of=/dev/null", "iflag=direct"],
+            ["if=/dev/zero", &to, "oflag=direct"],
+        ] {
+            let start = Instant::now();
+            let ended = slow.ask(&[&["dd", "bs=64k", "count=48"][..], &dd].concat());
+            ended.assert_status(0);
+            // 3 MiB, of which the kernel may let some go at once.
+            assert!(start.elapsed() > Duration::from_secs(2), "{:?}", start.elapsed());
+        }
+        let traffic = block_io::traffic(&slow.group()).expect("it is counted");
+        assert!(traffic.read >= 3 * MIB && traffic.written >= 3 * MIB, "{traffic:?}");
+        slow.end().assert_status(137);
+    });
+}
+
+#[test]
+fn its_part_of_a_disk_where_a_scheduler_knows_parts() {
+    undisturbed(|| {
+        let part = Box::doing_nothing(&["--blkio-weight", "500"]);
+        let group = part.group();
+        let folder = group.folder("blkio").expect("it has one");
+        let names = ["blkio.weight", "blkio.bfq.weight", "io.weight", "io.bfq.weight"];
+        let found = names.iter().find(|name| folder.join(name).exists());
+        let weight = found.map(|name| group.get("blkio", name).expect("it is a file"));
+        let said = part.end().assert_status(137).err.clone();
+        match weight {
+            // Version 2 has it in its own unit, from 1 to 10000.
+            Some(weight) => {
+                assert!(weight.ends_with("500") || weight.ends_with("4950"), "{weight}");
+                assert_eq!(said, "");
+            }
+            None => assert!(said.starts_with("warning: no scheduler"), "{said}"),
+        }
+    });
+}
+
+#[test]
+fn which_devices() {
+    undisturbed(|| {
+        let disk = disk(1 << 20);
+        let device = format!("{}:/dev/disk:r", disk.path.display());
+        let container = Box::doing_nothing(&["--device", &device]);
+        let read = container.ask(&["dd", "if=/dev/disk", "of=/dev/null", "count=1"]);
+        read.assert_status(0);
+        // The node could be written to, and root may; the group may not.
+        let write = container.ask(&["dd", "if=/dev/zero", "of=/dev/disk", "count=1"]);
+        assert!(
+            write.assert_status(1).err.contains("Operation not permitted"),
+            "{write:?}"
+        );
+        for device in ["null", "zero", "full", "random", "urandom", "ptmx"] {
+            container.ask(&["sh", "-c", &format!(": </dev/{device}")]).assert_status(0);
+        }
+        container.end().assert_status(137);
+    });
+}
+
+#[test]
+fn the_group_that_it_sees() {
+    undisturbed(|| {
+        for (mode, is_top) in [("private", true), ("host", false)] {
+            let container = Box::doing_nothing(&["--cgroupns", mode]);
+            let group = container.group();
+            let whole = group.path("pids").expect("it has one");
+            let seen = container.ask(&["cat", "/proc/self/cgroup"]).out;
+            // Who joins is in the group, too: both see one.
+            let first = container.ask(&["cat", "/proc/1/cgroup"]).out;
+            assert_eq!(seen, first);
+            let paths: Vec<&str> =
+                seen.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
+            let whole = whole.display().to_string();
+            assert_eq!(paths.contains(&whole.as_str()), !is_top, "{mode}: {seen}");
+            assert!(paths.contains(&"/"), "{mode}: {seen}");
+            container.end().assert_status(137);
+        }
+    });
+}
+
+#[test]
+fn time_stands_still_and_goes_on() {
+    undisturbed(|| {
+        let script = "i=0; while :; do i=$((i+1)); echo $i >/count; done";
+        let counting = Box::playing(&[], script);
+        let root = format!("/proc/{}/root/count", counting.first().expect("it runs"));
+        let count = || fs::read_to_string(&root).ok()?.trim().parse::<u64>().ok();
+        let runs = || {
+            let before = until("a number", count);
+            until("another one", || count().filter(|now| *now > before));
+        };
+        let status =
+            || counting.engine(&["inspect", "-f", "{{.State.Status}}", "box"]).out;
+        runs();
+        assert_eq!(counting.engine(&["pause", "box"]).assert_status(0).out, "box\n");
+        assert_eq!(status(), "paused\n");
+        let before = fs::read_to_string(&root).expect("it is there");
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(fs::read_to_string(&root).expect("it is there"), before);
+        counting.engine(&["pause", "box"]).assert_status(1).assert_one_error();
+        counting.ask(&["true"]).assert_status(1).assert_one_error();
+        assert_eq!(counting.engine(&["unpause", "box"]).assert_status(0).out, "box\n");
+        assert_eq!(status(), "running\n");
+        runs();
+        counting.engine(&["unpause", "box"]).assert_status(1).assert_one_error();
+        // Who is paused hears the end all the same.
+        counting.engine(&["pause", "box"]).assert_status(0);
+        counting.end().assert_status(137);
+    });
+}
+
+#[test]
+fn what_it_uses() {
+    undisturbed(|| {
+        let flags = ["-m", "64m", "--cpus", "0.5"];
+        let busy = Box::playing(&flags, "while :; do :; done");
+        let shown = busy.engine(&["stats", "--no-stream"]);
+        let lines: Vec<&str> =
+            shown.assert_status(0).assert_quiet().out.lines().collect();
+        let [titles, line] = lines[..] else { panic!("{shown:?}") };
+        let cells = |line: &str| {
+            let cells = line.split("   ").map(str::trim).filter(|cell| !cell.is_empty());
+            cells.map(String::from).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            cells(titles),
+            [
+                "CONTAINER ID",
+                "NAME",
+                "CPU %",
+                "MEM USAGE / LIMIT",
+                "MEM %",
+                "NET I/O",
+                "BLOCK I/O",
+                "PIDS"
+            ]
+        );
+        let cells = cells(line);
+        let id = busy.inspect().expect("it is known")["Id"].to_string();
+        assert!(
+            id.trim_matches('"').starts_with(&cells[0]) && cells[0].len() == 12,
+            "{line}"
+        );
+        assert_eq!([&cells[1], &cells[5], &cells[7]], ["box", "0B / 0B", "1"]);
+        let percent =
+            |cell: &str| cell.trim_end_matches('%').parse::<f64>().expect("a share");
+        assert!((0.1..60.0).contains(&percent(&cells[2])), "{line}");
+        assert!(cells[3].ends_with("iB / 64MiB") && percent(&cells[4]) < 50.0, "{line}");
+        let one = busy.engine(&["stats", "--no-stream", "box"]);
+        assert_eq!(one.assert_status(0).out.lines().count(), 2);
+        busy.engine(&["stats", "--no-stream", "nobody"])
+            .assert_status(1)
+            .assert_one_error();
+        busy.end().assert_status(137);
+    });
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_a_line_that_says_what_can() {
+    undisturbed(|| {
+        let store = Store::new();
+        let cases = [
+            ("--cpus=0", "from 0.01 to"),
+            ("--cpus=-1", "from 0.01 to"),
+            ("--cpus=abc", "from 0.01 to"),
+            ("--cpus=100000", "this machine has"),
+            ("--cpu-period=1", "from 1000 to 1000000"),
+            ("--cpu-quota=1", "microseconds from 1000 on, or -1"),
+            ("--cpu-shares=1", "from 2 to 262144"),
+            ("--cpuset-cpus=60000", "this machine has"),
+            ("--cpuset-cpus=1-0", "a list such as 0-2,5"),
+            ("--cpuset-mems=60000", "this machine has"),
+            ("--memory=1k", "from 6m on"),
+            ("--memory=64x", "b, k, m, g or t"),
+            ("--memory-swap=64m", "it needs --memory"),
+            ("--pids-limit=many", "from 1 on, or -1"),
+            ("--blkio-weight=5", "from 10 to 1000"),
+            ("--device-read-bps=/dev/null:1mb", "no block device"),
+            ("--device-write-bps=/dev/null", "DEVICE:RATE"),
+            ("--device=/etc/passwd", "no device"),
+            ("--device=/dev/nothing", "no device"),
+            ("--device=/dev/null:/dev/nil:x", "r, w and m"),
+            ("--cgroupns=some", "private, host"),
+        ];
+        for (flag, right) in cases {
+            let refused = store.engine(&["run", "--rm", flag, "host", "true"]).end();
+            let error = refused.assert_status(125).assert_one_error();
+            assert!(error.contains(right), "{flag}: {error}");
+            store.assert_no_container();
+        }
+        let nothing = store.engine(&["update", "box"]).end();
+        nothing.assert_status(1).assert_one_error();
+    });
+}
+
+#[test]
+fn a_killed_engine_leaves_a_group_only_until_the_next_command() {
+    undisturbed(|| {
+        for is_paused in [false, true] {
+            let Box { store, mut child } = Box::playing(&[], "while :; do :; done");
+            if is_paused {
+                store.engine(&["pause", "box"]).end().assert_status(0);
+            }
+            child.kill().expect("it is there");
+            child.wait().expect("it ends");
+            store.engine(&["stats", "--no-stream"]).end().assert_status(0);
+            store.assert_no_container();
+        }
+    });
+}
