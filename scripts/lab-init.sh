@@ -32,7 +32,7 @@ stack_root() {
     mount -t devtmpfs devtmpfs "$root/dev"
     mkdir -p "$root"/dev/{pts,shm,mqueue}
     # As systemd does: whoever opens it has the kernel load its module (lesson 14).
-    mknod -m 660 "$root/dev/loop-control" c 10 237
+    mknod "$root/dev/loop-control" c 10 237
     mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts "$root/dev/pts"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t mqueue mqueue "$root/dev/mqueue"

@@ -105,7 +105,7 @@ const ROOT_IS_STUDENT: &str =
 
 /// Lessons that a user namespace does not help: groups belong to the host's root, or to whom
 /// it has given a part of the tree (version 2).
-const HOSTS: [&str; 5] = ["cgroup", "cgroup-cpu", "cpuset", "pids", "freezer"];
+const HOSTS: [&str; 6] = ["cgroup", "cgroup-cpu", "cpuset", "pids", "io", "freezer"];
 
 #[test]
 fn every_lesson_is_played_without_sudo() {

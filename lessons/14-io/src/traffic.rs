@@ -17,9 +17,8 @@ pub struct Traffic {
     pub written: u64,
 }
 
-/// All that the group has read and written, on all disks. In version 1 the kernel counts only
-/// where it may have to limit: from Linux 6.10 on, on disks that somebody has named to
-/// [`crate::throttle`], and 0 elsewhere.
+/// All that the group has read and written, on all disks. In version 1, many kernels count
+/// only on disks for which the group has a limit: 0 may mean that nobody has counted.
 pub fn traffic(group: &Group) -> Result<Traffic> {
     let add = |sum: Traffic, (_, one): &(Device, Traffic)| Traffic {
         read: sum.read + one.read,

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use block_io::{Device, disk::Disk, traffic_on};
@@ -16,6 +17,9 @@ use crate::amount::{MIB, mib};
 
 /// How big the disk is.
 pub const SIZE: u64 = 16 * MIB;
+/// How many write at the same time, and how much of the disk each has.
+const THREADS: u64 = 2;
+const PART: u64 = SIZE / THREADS;
 /// How often the bars are drawn.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -51,15 +55,15 @@ impl Sample {
 }
 
 impl<'s> Writer<'s> {
-    /// Start one in `group`, which writes a sixteenth of `limit` at a time, so that a second
-    /// of waiting is divided evenly.
+    /// Start one in `group`, which writes so little at a time that it has to wait often in a
+    /// second: the window ends somewhere between two writes.
     pub fn start(
         stage: &'s Stage,
         group: &'s Group,
         disk: &Disk,
         limit: u64,
     ) -> Result<Writer<'s>> {
-        let block = (limit / 16).next_multiple_of(4096).min(64 << 10) as usize;
+        let block = (limit / 32).next_multiple_of(4096).min(64 << 10) as usize;
         let mut child = stage.fork(|cue| {
             let text = format!("{} KiB at a time, directly", block >> 10);
             cue.report(stage.look("writer").fact("writes", text).end())?;
@@ -95,17 +99,29 @@ impl<'s> Writer<'s> {
     }
 }
 
-/// From the disk's beginning to its end, again and again.
+/// With two threads: one of their writes always waits, while the other thread comes with its
+/// next. So what we measure is the limit, and not how soon a thread comes back.
 fn write_for_ever(path: &Path, block: usize) -> Result<u8> {
-    let failed = |error| Error::io(format!("pwrite64({path:?})"), &error);
+    for part in 1..THREADS {
+        let path = path.to_owned();
+        let started = thread::Builder::new().spawn(move || fill(&path, block, part));
+        started.map_err(|error| Error::io("clone3", &error))?;
+    }
+    fill(path, block, 0)
+}
+
+/// Write a part of the disk from its beginning to its end, again and again.
+fn fill(path: &Path, block: usize, part: u64) -> Result<u8> {
     let mut options = File::options();
     let disk = options.write(true).custom_flags(libc::O_DIRECT).open(path);
     let disk = disk.map_err(|error| Error::io(format!("openat({path:?})"), &error))?;
     let blocks = Box::new(Blocks([0; 64 << 10]));
+    let (start, end) = (part * PART, (part + 1) * PART);
     loop {
-        for at in (0..SIZE).step_by(block) {
-            let count = block.min((SIZE - at) as usize);
-            disk.write_all_at(&blocks.0[..count], at).map_err(failed)?;
+        for at in (start..end).step_by(block) {
+            let count = block.min((end - at) as usize);
+            let written = disk.write_all_at(&blocks.0[..count], at);
+            written.map_err(|error| Error::io(format!("pwrite64({path:?})"), &error))?;
         }
     }
 }
