@@ -31,6 +31,8 @@ stack_root() {
     mount -t sysfs sysfs "$root/sys"
     mount -t devtmpfs devtmpfs "$root/dev"
     mkdir -p "$root"/dev/{pts,shm,mqueue}
+    # As systemd does: whoever opens it has the kernel load its module (lesson 14).
+    mknod "$root/dev/loop-control" c 10 237
     mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts "$root/dev/pts"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t mqueue mqueue "$root/dev/mqueue"

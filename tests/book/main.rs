@@ -17,6 +17,7 @@ mod import;
 mod lab_vm;
 mod lessons;
 mod limits;
+mod loops;
 mod narration;
 mod network;
 mod pages;
