@@ -15,7 +15,7 @@ pub fn play(stage: &Stage) -> Result<Verdict> {
     let mut container = stage.fork(|cue| {
         cgroup_ns::isolate(stage)?;
         cue.report(Evidence::default())?; // we are put into the group
-        cue.show(look(stage, &hierarchy)?)?;
+        cue.show(look::inside(stage, &hierarchy)?)?;
         Ok(0)
     })?;
     container.evidence()?;

@@ -6,14 +6,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use cgroup::{Group, Hierarchy};
+use cgroup::{Group, Hierarchy, Version};
 use clap::Parser;
 use mount::target::Root;
-use nix::unistd::getppid;
-use stage::{Command, Cue, Evidence, Flags, Program, Result, Stage, Verdict, proc};
+use stage::{Command, Cue, Evidence, Flags, Program, Result, Stage, Verdict};
 
 mod early;
-mod mounted;
+mod look;
 
 /// Lesson 17: why does /proc/self/cgroup say "/"?
 #[derive(Parser)]
@@ -50,7 +49,7 @@ fn group(stage: &Stage) -> Result<Group> {
 
 fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let hierarchy = Hierarchy::of(CONTROLLER)?;
-    let (group, mounts) = (group(stage)?, mounted::list()?);
+    let (group, mounts) = (group(stage)?, look::mounts()?);
     let path = group.path(CONTROLLER)?;
     let mut container = stage.fork(|cue| live(stage, cue, &hierarchy, &args.command))?;
     let child = container.pid();
@@ -61,11 +60,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let before = container.evidence()?;
     container.proceed()?;
     let inside = container.evidence()?;
-    let outside = hierarchy.group_of(&child.to_string())?;
-    let host = stage.look("host").fact("its group", outside.display());
-    let host = host.fact("namespace", proc::namespace("cgroup")?);
-    let same = if mounts == mounted::list()? { "the same" } else { "others" };
-    let host = host.fact("mounts", same).end();
+    let host = look::outside(stage, &hierarchy, child, &mounts)?;
     let status = container.finish()?;
     group.remove(stage)?;
 
@@ -90,21 +85,21 @@ fn live(
     command: &Command,
 ) -> Result<u8> {
     cue.report(Evidence::default())?; // we are put into the group
-    cue.report(look(stage, hierarchy)?)?;
+    cue.report(look::inside(stage, hierarchy)?)?;
     cgroup_ns::isolate(stage)?;
-    let mut seen = look(stage, hierarchy)?;
+    let mut seen = look::inside(stage, hierarchy)?;
     mount::isolate(stage)?;
     cgroup_ns::mount(stage, &Root::open(Path::new("/"))?, true)?;
-    mounted::look(stage, hierarchy, &mut seen)?;
+    stage.note(elsewhere(hierarchy.version));
+    look::at_the_top(stage, hierarchy, &mut seen)?;
     cue.report(seen)?;
     cue.exec(stage, &Program::from_command(command))
 }
 
-/// Where we are, and where our parent is.
-fn look(stage: &Stage, hierarchy: &Hierarchy) -> Result<Evidence> {
-    let parent = hierarchy.group_of(&getppid().to_string())?;
-    let seen =
-        stage.look("container").fact("group", hierarchy.group_of("self")?.display());
-    let seen = seen.fact("parent", parent.display());
-    Ok(seen.fact("namespace", proc::namespace("cgroup")?).end())
+/// What there is to mount where the other version is.
+fn elsewhere(here: Version) -> &'static str {
+    match here {
+        Version::V1 => "v2: one mount of type cgroup2, on /sys/fs/cgroup itself",
+        Version::V2 => "v1: a tmpfs, with a mount of type cgroup for each hierarchy",
+    }
 }
