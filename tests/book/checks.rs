@@ -294,6 +294,8 @@ fn a_likely_mistake_is_told_from_the_right_way() {
             "exec unshare --uts --ipc --pid --mount-proc --fork sh",
             "enter it with setns",
         ),
+        // The namespace, and no group to be in.
+        ("cgroup-ns", "exec unshare --cgroup sh", "join the group"),
         // Both layers, but nowhere to write to.
         (
             "overlay",

@@ -78,8 +78,10 @@ impl Group {
             if let Some(ledger) = &mut self.ledger {
                 ledger.note(folder.display())?;
             }
-            make_folder(stage, &folder)?;
+            // Before it is made: it can be there although `make_folder` has failed, because
+            // nobody listens any more.
             self.places.push(Place { hierarchy, folder: folder.clone() });
+            make_folder(stage, &folder)?;
         }
         if needs_filling {
             fill(stage, &parent, &folder)?;

@@ -167,10 +167,11 @@ fn read_mount(line: &str) -> Option<Hierarchy> {
         }
         _ => return None,
     };
-    // Beside the controllers there are options such as "rw".
+    // Beside the controllers there are options such as "rw" and "release_agent=/path".
     let mut controllers: Vec<String> = controllers;
-    controllers.retain(|name| {
-        !["rw", "ro", "xattr", "noprefix", "clone_children"].contains(&&**name)
+    controllers.retain(|name| match name.split_once('=') {
+        Some((key, _)) => key == "name",
+        None => !["rw", "ro", "xattr", "noprefix", "clone_children"].contains(&&**name),
     });
     Some(Hierarchy { version, at, root, controllers })
 }

@@ -40,8 +40,8 @@ pub fn allow_only(stage: &Stage, group: &Group, rules: &[Rule]) -> Result<()> {
     }
 }
 
-/// A group's files can be somebody's own, but devices cannot be had in a namespace.
-const HINT: &str = "devices are the host's root's: run it with sudo";
+/// What to do where devices are refused: no namespace has devices of its own.
+pub const HINT: &str = "devices are the host's root's: run it with sudo";
 
 /// Version 1: `a` forbids all and forgets what was allowed. Then a line for each rule.
 fn list(stage: &Stage, group: &Group, rules: &[Rule]) -> Result<()> {

@@ -15,7 +15,7 @@ use stage::{Command, Cue, Evidence, Flags, Program, Result, Stage, Verdict};
 mod listing;
 mod node;
 
-use node::Node;
+use node::{Node, told};
 
 /// Lesson 16: why can root not open /dev/sda here?
 #[derive(Parser)]
@@ -59,25 +59,27 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     container.proceed()?;
     let after = container.evidence()?;
     let root = format!("/proc/{}/root", container.pid());
-    let opened = disk.open(stage, &root)?;
+    let opened = told(disk.open(stage, &root), "opens")?;
     let host = stage.look("host").fact(&disk.name, opened).end();
     let status = container.finish()?;
     group.remove(stage)?;
 
-    let [null, what] = ["null", &disk.name];
-    Ok(Verdict::on(
-        "a node is a name: its group says what a process may open, root or not",
-    )
-    .equal("null at first", "opens", &before[null])
-    .equal("the disk at first", "opens", &before[what])
-    .equal("null, which is allowed", "opens", &after[null])
-    .equal("the disk, which is not", "EPERM", &after[what])
-    .equal("who was refused", 0, &after["uid"])
-    .equal("what it was refused", &disk, &after["the node"])
-    .equal("making another null", "made", &after["mknod c"])
-    .equal("making another disk", "EPERM", &after["mknod b"])
-    .equal("the same node, opened by the host", "opens", &host[what])
-    .status(status))
+    Ok(judge(&disk, &before, &after, &host).status(status))
+}
+
+fn judge(disk: &Node, before: &Evidence, after: &Evidence, host: &Evidence) -> Verdict {
+    let what = disk.name.as_str();
+    let claim = "a node is a name: its group says what a process may open, root or not";
+    Verdict::on(claim)
+        .equal("null at first", "opens", &before["null"])
+        .equal("the disk at first", "opens", &before[what])
+        .equal("null, which is allowed", "opens", &after["null"])
+        .equal("the disk, which is not", "EPERM", &after[what])
+        .equal("who was refused", 0, &after["uid"])
+        .equal("what it was refused", disk, &after["the node"])
+        .equal("making another null", "made", &after["mknod c"])
+        .equal("making another disk", "EPERM", &after["mknod b"])
+        .equal("the same node, opened by the host", "opens", &host[what])
 }
 
 /// Docker's list, but for nodes of block devices: so that to make one is refused, too.
@@ -93,13 +95,15 @@ fn live(stage: &Stage, cue: &mut Cue, disk: &Node, command: &Command) -> Result<
     disk.make(stage, &disk.name)?;
     cue.report(Evidence::default())?; // we are put into the group
     let look = || {
-        let seen = stage.look("container").fact(&null.name, null.open(stage, "")?);
-        Ok(seen.fact(&disk.name, disk.open(stage, "")?))
+        let seen = stage.look("container");
+        let seen = seen.fact(&null.name, told(null.open(stage, ""), "opens")?);
+        Ok(seen.fact(&disk.name, told(disk.open(stage, ""), "opens")?))
     };
     cue.report(look()?.end())?;
     let seen = look()?.fact("uid", getuid()).fact("the node", disk.found()?);
-    let seen = seen.fact("mknod c", null.make(stage, "another-null")?);
-    let seen = seen.fact("mknod b", Node::loop_device().make(stage, "another-disk")?);
+    let seen = seen.fact("mknod c", told(null.make(stage, "another-null"), "made")?);
+    let other = Node::loop_device().make(stage, "another-disk");
+    let seen = seen.fact("mknod b", told(other, "made")?);
     cue.report(seen.end())?;
     cue.exec(stage, &Program::from_command(command))
 }
@@ -107,9 +111,9 @@ fn live(stage: &Stage, cue: &mut Cue, disk: &Node, command: &Command) -> Result<
 /// What does it where the other version decides.
 fn elsewhere(here: Version) -> &'static str {
     match here {
-        Version::V1 => "v2: no files, but a program; `devices --listing` shows it",
+        Version::V1 => "v2: no files, but a program, as `devices --listing` shows",
         Version::V2 => {
-            "`devices --listing` shows it; v1: files, devices.deny and devices.allow"
+            "such a program: `devices --listing`; v1: devices.deny, devices.allow"
         }
     }
 }

@@ -12,9 +12,10 @@ use std::path::Path;
 use devices::Kind;
 use mount::furnish::{Mount, furnish};
 use mount::target::Root;
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknodat};
-use stage::{Answer, Error, Result, Stage};
+use stage::{Error, Result, Stage};
 
 /// Where the nodes are: on a tmpfs that only the container sees.
 const ROOM: &str = "/tmp";
@@ -61,8 +62,8 @@ impl Node {
         })
     }
 
-    /// Make a node for it, called `name`: `made`, or the kernel's errno.
-    pub fn make(&self, stage: &Stage, name: &str) -> Result<String> {
+    /// Make a node for it, called `name`.
+    pub fn make(&self, stage: &Stage, name: &str) -> Result<()> {
         let (kind, flag) = match self.kind {
             Kind::Block => (SFlag::S_IFBLK, "S_IFBLK"),
             Kind::Char => (SFlag::S_IFCHR, "S_IFCHR"),
@@ -78,17 +79,19 @@ impl Node {
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         let device = makedev(self.major, self.minor);
         let make = || mknodat(AT_FDCWD, path.as_str(), kind, mode, device);
-        Ok(told(stage.attempt(call, make)?, "made"))
+        stage.ask(call, make).map_err(|error| match error.errno() {
+            Some(Errno::EPERM) => error.hint(devices::HINT),
+            _ => error,
+        })
     }
 
-    /// Open its node, in the room that the process with that `root` has: `opens`, or the
-    /// kernel's errno.
-    pub fn open(&self, stage: &Stage, root: &str) -> Result<String> {
+    /// Open its node, in the room that the process with that `root` has.
+    pub fn open(&self, stage: &Stage, root: &str) -> Result<()> {
         let path = format!("{root}{ROOM}/{}", self.name);
         let call = format!("openat(AT_FDCWD, {path:?}, O_RDONLY|O_CLOEXEC)");
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let open = || openat(AT_FDCWD, path.as_str(), flags, Mode::empty());
-        Ok(told(stage.attempt(call, open)?, "opens"))
+        stage.ask(call, open).map(drop)
     }
 
     /// What its node is, as the file system tells it.
@@ -105,8 +108,13 @@ impl Node {
     }
 }
 
-fn told<T: Answer>(answer: nix::Result<T>, granted: &str) -> String {
-    answer.map_or_else(|errno| format!("{errno:?}"), |_| granted.to_string())
+/// `granted`, or the kernel's errno.
+pub fn told(answer: Result<()>, granted: &str) -> Result<String> {
+    match answer {
+        Ok(()) => Ok(granted.to_string()),
+        // The kernel's answer, and not, say, that somebody has pressed Ctrl-C.
+        Err(error) => Ok(format!("{:?}", error.errno().ok_or(error)?)),
+    }
 }
 
 /// A line of /proc/partitions: major, minor, blocks, name.
