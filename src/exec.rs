@@ -9,7 +9,6 @@ use stage::{Error, Pid, Result, Stage};
 
 use crate::container::{self, First};
 use crate::describe;
-use crate::network;
 use crate::rootless::{self, Numbers};
 use crate::run::{become_user, enter_working_directory, program};
 use crate::spec::Spec;
@@ -88,8 +87,7 @@ fn join(
     if rootless::is_rootless() {
         rootless::follow(stage, pid)?;
     }
-    container::sweep(store)?;
-    network::sweep()?;
+    crate::sweep(store)?;
     let mut kinds = vec![Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Mount];
     kinds.extend(spec.namespace("network").map(|_| Kind::Net));
     kinds.extend(spec.namespace("cgroup").map(|_| Kind::Cgroup));

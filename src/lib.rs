@@ -48,3 +48,11 @@ pub mod store;
 pub mod sys;
 pub mod userns;
 pub mod users;
+
+/// Take away what killed engines have left on the machine, and in `store`: every command begins
+/// with it.
+pub fn sweep(store: &store::Store) -> stage::Result<()> {
+    cgroup::sweep()?;
+    container::sweep(store)?;
+    network::sweep().map(drop)
+}

@@ -6,6 +6,7 @@
 
 use cgroup::{Entrance, Group, Hierarchy, PARENT};
 use cgroup_cpu::Bandwidth;
+use mount::target::Root;
 use stage::{Child, Error, Pid, Result, Stage};
 
 use crate::rootless;
@@ -48,6 +49,16 @@ impl Limits {
     /// Enter the group.
     pub fn enter(&self, stage: &Stage) -> Result<()> {
         self.0.as_ref().map_or(Ok(()), |(_, entrance)| entrance.enter(stage))
+    }
+
+    /// Show the group at /sys/fs/cgroup, read-only, to who sees it as the topmost one.
+    pub fn show(&self, stage: &Stage, root: &Root) -> Result<()> {
+        let Some((group, _)) = &self.0 else { return Ok(()) };
+        match cgroup_ns::mount(stage, root, &group.hierarchies(), true) {
+            // Root of a user namespace may be refused. Then there is nothing to see.
+            Err(error) if error.is_refusal() => Ok(()),
+            mounted => mounted,
+        }
     }
 
     /// Let `first` notice the signals that we pass on, also while it is paused.

@@ -76,6 +76,11 @@ pub fn contain<'s>(
         mount::furnish::furnish(stage, &root, &spec.mounts_inside())?;
         mount::furnish::devices(stage, &root)?;
 
+        // Lesson 17 again: our own group, where programs look for their limits.
+        if spec.namespace("cgroup").is_some() {
+            limits.show(stage, &root)?;
+        }
+
         // Lesson 20, pivot: our root becomes "/", the host's is gone.
         pivot::enter(stage, &spec.root.path)?;
 

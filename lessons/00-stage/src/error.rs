@@ -70,6 +70,11 @@ impl Error {
         self.errno
     }
 
+    /// Whether the kernel has said that we may not.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.errno, Some(Errno::EPERM | Errno::EACCES))
+    }
+
     /// The status for the shell.
     pub fn exit_status(&self) -> u8 {
         self.status

@@ -104,6 +104,11 @@ impl Group {
         Ok(&self.place(controller)?.folder)
     }
 
+    /// The hierarchies that it has a folder in.
+    pub fn hierarchies(&self) -> Vec<Hierarchy> {
+        self.places.iter().map(|place| place.hierarchy.clone()).collect()
+    }
+
     /// Each controller that it has, and the group's folder there.
     pub fn folders(&self) -> Vec<(String, PathBuf)> {
         let of = |place: &Place| {

@@ -18,8 +18,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use stage::{Error, Ledger, Result};
 
-use crate::PARENT;
 use crate::base::Base;
+use crate::{Hierarchy, PARENT};
 
 /// How long the parent of an ended process may take to wait for it. PID 1 is slow on some
 /// machines.
@@ -42,10 +42,8 @@ pub fn end_all(folder: &Path) -> Result<()> {
 }
 
 fn end_each(folder: &Path) -> Result<()> {
-    // In version 1 a frozen process gets no signal before it is thawed. Where nothing can be
-    // frozen, there is no such file.
-    fs::write(folder.join("freezer.state"), "THAWED").ok();
     for pid in processes(folder)? {
+        thaw(folder, pid);
         match kill(pid, Signal::SIGKILL) {
             // One that has ended meanwhile is what we want.
             Ok(()) | Err(Errno::ESRCH) => {}
@@ -55,6 +53,17 @@ fn end_each(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// In version 1 a frozen process gets no signal before it is thawed, and that is done in
+/// another hierarchy: in the group of the same name, if it is in that. One that has ended, or
+/// a machine where nothing can be frozen, needs none of it.
+fn thaw(folder: &Path, pid: Pid) {
+    let Ok(freezer) = Hierarchy::of("freezer") else { return };
+    let Ok(group) = freezer.group_of(&pid.to_string()) else { return };
+    if group.file_name() == folder.file_name() {
+        fs::write(freezer.folder(&group).join("freezer.state"), "THAWED").ok();
+    }
 }
 
 fn processes(folder: &Path) -> Result<Vec<Pid>> {

@@ -89,7 +89,7 @@ fn live(
     cgroup_ns::isolate(stage)?;
     let mut seen = look::inside(stage, hierarchy)?;
     mount::isolate(stage)?;
-    cgroup_ns::mount(stage, &Root::open(Path::new("/"))?, true)?;
+    cgroup_ns::mount(stage, &Root::open(Path::new("/"))?, &Hierarchy::all()?, true)?;
     stage.note(elsewhere(hierarchy.version));
     look::at_the_top(stage, hierarchy, &mut seen)?;
     cue.report(seen)?;

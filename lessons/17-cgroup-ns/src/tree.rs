@@ -20,13 +20,17 @@ use stage::{Error, Result, Stage};
 /// Where programs look for groups.
 const TOP: &str = "/sys/fs/cgroup";
 
-/// Mount what of the cgroup file systems is in our namespace, inside `root`: the groups that
-/// we are in, as the topmost ones, and those below them. The hierarchies are those that we
-/// find mounted; one in which we are in the topmost group is seen whole. Who may not mount them
-/// in our namespace is refused with EPERM, and may go on with what is mounted by then.
-pub fn mount(stage: &Stage, root: &Root, read_only: bool) -> Result<()> {
-    let all = Hierarchy::all()?;
-    match &all[..] {
+/// Mount what of `hierarchies` is in our namespace, inside `root`: the groups that we are in,
+/// as the topmost ones, and those below them. One in which we are in the topmost group is seen
+/// whole. Who may not mount them in our namespace is refused with EPERM, and may go on with
+/// what is mounted by then.
+pub fn mount(
+    stage: &Stage,
+    root: &Root,
+    hierarchies: &[Hierarchy],
+    read_only: bool,
+) -> Result<()> {
+    match hierarchies {
         [] => Ok(()),
         [unified] if unified.version == Version::V2 => {
             let part = own_part(unified, TOP.into(), read_only);
@@ -34,7 +38,7 @@ pub fn mount(stage: &Stage, root: &Root, read_only: bool) -> Result<()> {
             let between = if is_v2(root)? { Some(room()) } else { None };
             furnish(stage, root, &between.into_iter().chain([part]).collect::<Vec<_>>())
         }
-        _ => mount_all(stage, root, &all, read_only),
+        all => mount_all(stage, root, all, read_only),
     }
 }
 

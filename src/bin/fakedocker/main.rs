@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fakedocker::network::{self, Network};
+use fakedocker::network::Network;
 use fakedocker::store::Store;
 use fakedocker::{
     container, control, exec, foreground, import, inspect, rootless, stats, sys,
@@ -135,8 +135,7 @@ fn play(cli: &Cli) -> Result<u8> {
     let store = |explain: bool| {
         rootless::enter(explain)?;
         let store = Store::open(&root)?;
-        container::sweep(&store)?;
-        network::sweep()?;
+        fakedocker::sweep(&store)?;
         Ok(store)
     };
     match &cli.command {

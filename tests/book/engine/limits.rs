@@ -22,28 +22,29 @@ use crate::support::rootfs::busybox;
 use crate::support::wait::until;
 
 /// A container called `box` that runs until it is ended.
-struct Box {
+struct Container {
     store: Store,
-    child: Child,
+    /// Its engine, until it has ended.
+    child: Option<Child>,
 }
 
-impl Box {
+impl Container {
     /// With these `flags`, playing `script`.
-    fn playing(flags: &[&str], script: &str) -> Box {
+    fn playing(flags: &[&str], script: &str) -> Container {
         let store = Store::with("busybox", &busybox());
         let named = ["--name", "box", "--network", "none"];
         let args = [&named[..], flags, &["busybox", "sh", "-c", script]].concat();
         let child = store.run(&args).start();
-        let running = Box { store, child };
+        let running = Container { store, child: Some(child) };
         until("a container that runs", || running.first());
         running
     }
 
-    fn doing_nothing(flags: &[&str]) -> Box {
+    fn doing_nothing(flags: &[&str]) -> Container {
         let store = Store::with("busybox", &busybox());
         let flags = [&["--rm", "--name", "box", "--network", "none"], flags].concat();
         let child = endless(&store, &flags, "busybox");
-        let running = Box { store, child };
+        let running = Container { store, child: Some(child) };
         until("a container that runs", || running.first());
         running
     }
@@ -92,18 +93,34 @@ impl Box {
     }
 
     /// End it by a signal to its engine.
-    fn end(self) -> Ending {
-        let pid = i32::try_from(self.child.id()).expect("a PID is an i32");
+    fn end(mut self) -> Ending {
+        let child = self.child.take().expect("it has not ended yet");
+        let pid = i32::try_from(child.id()).expect("a PID is an i32");
         kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it is there");
-        let ending = Ending::from(self.child.wait_with_output().expect("it ends"));
+        let ending = Ending::from(child.wait_with_output().expect("it ends"));
         self.store.assert_no_container();
         ending
+    }
+
+    /// End its engine, and not it.
+    fn kill_engine(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it is our child");
+            child.wait().expect("it ends");
+        }
+    }
+}
+
+impl Drop for Container {
+    /// A test that fails leaves no engine behind.
+    fn drop(&mut self) {
+        self.kill_engine();
     }
 }
 
 /// Microseconds that the container has used, waited for a processor, and the quota's periods,
 /// in all and those in which it was used up.
-fn usage(running: &Box) -> [u64; 4] {
+fn usage(running: &Container) -> [u64; 4] {
     let group = running.group();
     let usage = cgroup_cpu::usage(&group).expect("it is counted");
     let first = running.first().expect("it runs");
@@ -114,7 +131,7 @@ fn usage(running: &Box) -> [u64; 4] {
 
 /// What it used of one core in `time`, what it wanted to use, and in which part of the periods
 /// the quota was used up.
-fn share(running: &Box, time: Duration) -> [f64; 3] {
+fn share(running: &Container, time: Duration) -> [f64; 3] {
     let (start, before) = (Instant::now(), usage(running));
     std::thread::sleep(time);
     let after = usage(running);
@@ -128,7 +145,7 @@ fn share(running: &Box, time: Duration) -> [f64; 3] {
 fn time_on_the_processors() {
     undisturbed(|| {
         let quota = ["--cpu-period=100000", "--cpu-quota=20000"];
-        let busy = Box::playing(&quota, "while :; do :; done");
+        let busy = Container::playing(&quota, "while :; do :; done");
         let limit = busy.read("cpu", ["cpu.cfs_quota_us", "cpu.max"]);
         assert!(["20000", "20000 100000"].contains(&limit.as_str()), "{limit}");
         // Where others took the core, the quota was not used up in so many periods.
@@ -153,7 +170,8 @@ fn which_processors() {
         let last = fs::read_to_string("/sys/devices/system/cpu/online").expect("sysfs");
         let last =
             last.trim().rsplit(['-', ',']).next().expect("there is one").to_string();
-        let bound = Box::doing_nothing(&["--cpuset-cpus", &last, "--cpuset-mems", "0"]);
+        let bound =
+            Container::doing_nothing(&["--cpuset-cpus", &last, "--cpuset-mems", "0"]);
         assert_eq!(bound.read("cpuset", ["cpuset.cpus"; 2]), last);
         assert_eq!(bound.read("cpuset", ["cpuset.mems"; 2]), "0");
         let allowed = bound.ask(&["grep", "_allowed_list", "/proc/self/status"]);
@@ -183,7 +201,7 @@ fn memory_and_what_happens_to_a_hog() {
         store.engine(&["rm", "hog"]).end().assert_status(0);
         sibling.goes_on();
 
-        let small = Box::doing_nothing(&["-m", "64m", "--memory-swap", "64m"]);
+        let small = Container::doing_nothing(&["-m", "64m", "--memory-swap", "64m"]);
         let file = ["memory.limit_in_bytes", "memory.max"];
         assert_eq!(small.read("memory", file), "67108864");
         small
@@ -207,8 +225,7 @@ struct Sibling {
 impl Sibling {
     fn start() -> Sibling {
         let folder = Folder::new("sibling");
-        let script =
-            "i=0; while env true; do i=$((i+1)); echo $i >$0.new; mv $0.new $0; done";
+        let script = "i=0; while env true; do i=$((i+1)); echo $i >$0; done";
         let mut command = std::process::Command::new("sh");
         command.args(["-c", script, &folder.at("count")]);
         let child = crate::support::processes::mark(&mut command).spawn();
@@ -242,7 +259,7 @@ fn tasks_and_what_happens_to_a_fork_bomb() {
         let sibling = Sibling::start();
         let bomb =
             "b() { b | b & }; b 2>/dev/null; while :; do sleep 1; b 2>/dev/null; done";
-        let bomb = Box::playing(&["--pids-limit", "20"], bomb);
+        let bomb = Container::playing(&["--pids-limit", "20"], bomb);
         assert_eq!(bomb.read("pids", ["pids.max"; 2]), "20");
         let refused = || pids::refusals(&bomb.group()).is_ok_and(|count| count > 20);
         until("a fork that is refused", || refused().then_some(()));
@@ -272,7 +289,7 @@ fn how_fast_to_and_from_a_disk() {
         let rate = format!("{path}:1mb");
         let mut flags = vec!["--device", &path, "--device-read-bps", &rate];
         flags.extend(["--device-write-bps", &rate]);
-        let slow = Box::doing_nothing(&flags);
+        let slow = Container::doing_nothing(&flags);
         for [old, new] in [
             ["blkio.throttle.read_bps_device", "rbps=1048576"],
             ["blkio.throttle.write_bps_device", "wbps=1048576"],
@@ -301,7 +318,7 @@ fn how_fast_to_and_from_a_disk() {
 #[test]
 fn its_part_of_a_disk_where_a_scheduler_knows_parts() {
     undisturbed(|| {
-        let part = Box::doing_nothing(&["--blkio-weight", "500"]);
+        let part = Container::doing_nothing(&["--blkio-weight", "500"]);
         let group = part.group();
         let folder = group.folder("blkio").expect("it has one");
         let names = ["blkio.weight", "blkio.bfq.weight", "io.weight", "io.bfq.weight"];
@@ -324,7 +341,7 @@ fn which_devices() {
     undisturbed(|| {
         let disk = disk(1 << 20);
         let device = format!("{}:/dev/disk:r", disk.path.display());
-        let container = Box::doing_nothing(&["--device", &device]);
+        let container = Container::doing_nothing(&["--device", &device]);
         let read = container.ask(&["dd", "if=/dev/disk", "of=/dev/null", "count=1"]);
         read.assert_status(0);
         // The node could be written to, and root may; the group may not.
@@ -344,7 +361,7 @@ fn which_devices() {
 fn the_group_that_it_sees() {
     undisturbed(|| {
         for (mode, is_top) in [("private", true), ("host", false)] {
-            let container = Box::doing_nothing(&["--cgroupns", mode]);
+            let container = Container::doing_nothing(&["--cgroupns", mode]);
             let group = container.group();
             let whole = group.path("pids").expect("it has one");
             let seen = container.ask(&["cat", "/proc/self/cgroup"]).out;
@@ -365,7 +382,7 @@ fn the_group_that_it_sees() {
 fn time_stands_still_and_goes_on() {
     undisturbed(|| {
         let script = "i=0; while :; do i=$((i+1)); echo $i >/count; done";
-        let counting = Box::playing(&[], script);
+        let counting = Container::playing(&[], script);
         let root = format!("/proc/{}/root/count", counting.first().expect("it runs"));
         let count = || fs::read_to_string(&root).ok()?.trim().parse::<u64>().ok();
         let runs = || {
@@ -396,7 +413,7 @@ fn time_stands_still_and_goes_on() {
 fn what_it_uses() {
     undisturbed(|| {
         let flags = ["-m", "64m", "--cpus", "0.5"];
-        let busy = Box::playing(&flags, "while :; do :; done");
+        let busy = Container::playing(&flags, "while :; do :; done");
         let shown = busy.engine(&["stats", "--no-stream"]);
         let lines: Vec<&str> =
             shown.assert_status(0).assert_quiet().out.lines().collect();
@@ -480,14 +497,13 @@ fn what_cannot_be_is_refused_in_a_line_that_says_what_can() {
 fn a_killed_engine_leaves_a_group_only_until_the_next_command() {
     undisturbed(|| {
         for is_paused in [false, true] {
-            let Box { store, mut child } = Box::playing(&[], "while :; do :; done");
+            let mut busy = Container::playing(&[], "while :; do :; done");
             if is_paused {
-                store.engine(&["pause", "box"]).end().assert_status(0);
+                busy.engine(&["pause", "box"]).assert_status(0);
             }
-            child.kill().expect("it is there");
-            child.wait().expect("it ends");
-            store.engine(&["stats", "--no-stream"]).end().assert_status(0);
-            store.assert_no_container();
+            busy.kill_engine();
+            busy.engine(&["stats", "--no-stream"]).assert_status(0);
+            busy.store.assert_no_container();
         }
     });
 }
