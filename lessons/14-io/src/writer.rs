@@ -18,10 +18,13 @@ use crate::amount::{MIB, mib};
 /// How big the disk is.
 pub const SIZE: u64 = 16 * MIB;
 /// How many write at the same time, and how much of the disk each has.
-const THREADS: u64 = 2;
+const THREADS: u64 = 4;
 const PART: u64 = SIZE / THREADS;
 /// How often the bars are drawn.
 const FRAME: Duration = Duration::from_millis(100);
+/// How exactly we want to know when something was written, and how long we wait for that.
+const GLANCE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a disk takes directly begins where a block begins, in memory, too.
 #[repr(align(4096))]
@@ -55,15 +58,15 @@ impl Sample {
 }
 
 impl<'s> Writer<'s> {
-    /// Start one in `group`, which writes so little at a time that it has to wait often in a
-    /// second: the window ends somewhere between two writes.
+    /// Start one in `group`, which writes a sixteenth of `limit` at a time, so that it has to
+    /// wait often in a second.
     pub fn start(
         stage: &'s Stage,
         group: &'s Group,
         disk: &Disk,
         limit: u64,
     ) -> Result<Writer<'s>> {
-        let block = (limit / 32).next_multiple_of(4096).min(64 << 10) as usize;
+        let block = (limit / 16).next_multiple_of(4096).min(64 << 10) as usize;
         let mut child = stage.fork(|cue| {
             let text = format!("{} KiB at a time, directly", block >> 10);
             cue.report(stage.look("writer").fact("writes", text).end())?;
@@ -76,21 +79,35 @@ impl<'s> Writer<'s> {
         Ok(Writer { stage, group, device: disk.device, child })
     }
 
-    /// Measure it for `time`. A bar is drawn: how much of `limit` it writes, if there is one.
+    /// Measure it for `time`, from one write of the disk's to another. A bar is drawn: how
+    /// much of `limit` it writes, if there is one.
     pub fn measure(&mut self, time: Duration, limit: Option<u64>) -> Result<Sample> {
         let mut live = self.stage.live();
-        let (before, start) = (self.written()?, Instant::now());
+        let (before, start) = (self.next_write()?, Instant::now());
         loop {
             self.child.watch(FRAME.min(time.saturating_sub(start.elapsed())))?;
+            if start.elapsed() >= time {
+                let bytes = self.next_write()?.saturating_sub(before);
+                return Ok(Sample { bytes, window: start.elapsed() });
+            }
             let bytes = self.written()?.saturating_sub(before);
             let sample = Sample { bytes, window: start.elapsed() };
-            if sample.window >= time {
-                return Ok(sample);
-            }
             let share = limit.map_or(1.0, |limit| sample.rate() / limit as f64);
-            let left = (time - sample.window).as_secs_f64();
+            let left = time.saturating_sub(sample.window).as_secs_f64();
             let rest = format!("{}/s, {left:.1} s", mib(sample.rate()));
             live.bars(&[("writer", share)], &rest);
+        }
+    }
+
+    /// What was written when there is more than now: nobody tells us, so that we look again.
+    fn next_write(&mut self) -> Result<u64> {
+        let (start, before) = (Instant::now(), self.written()?);
+        loop {
+            self.child.watch(GLANCE)?;
+            let now = self.written()?;
+            if now != before || start.elapsed() > PATIENCE {
+                return Ok(now);
+            }
         }
     }
 
@@ -99,8 +116,8 @@ impl<'s> Writer<'s> {
     }
 }
 
-/// With two threads: one of their writes always waits, while the other thread comes with its
-/// next. So what we measure is the limit, and not how soon a thread comes back.
+/// With some threads, so that there are always writes that wait: what we measure is the
+/// limit, and not how soon a thread comes back with its next one.
 fn write_for_ever(path: &Path, block: usize) -> Result<u8> {
     for part in 1..THREADS {
         let path = path.to_owned();

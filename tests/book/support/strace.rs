@@ -42,7 +42,9 @@ pub fn trace(options: &[&str], program: &Path, args: &[&str]) -> Trace {
     fs::create_dir_all(&folder).expect("the build's folder can be written");
     let output = Command::new("strace")
         // -ff: a record for each thread. -y: descriptors with paths. -s: whole texts.
-        .args(["-ff", "-y", "-s", "65536", "-o"])
+        .args(["-ff", "-y", "-s", "65536"])
+        // Nobody tells of it, and lesson 14 writes as much as it can in that way.
+        .args(["-e", "trace=!pwrite64", "-o"])
         .arg(folder.join("record"))
         .args(options)
         .args([OsStr::new("--"), program.as_os_str()])
