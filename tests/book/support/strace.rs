@@ -68,8 +68,9 @@ pub fn calls(record: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     let mut begun = String::new();
     for line in record.lines() {
-        if line.starts_with("+++ ") || line.starts_with("--- ") {
-            continue; // an exit or a signal
+        // An exit, a signal, or what a thread was killed in before it could be read.
+        if ["+++ ", "--- ", "???("].iter().any(|it| line.starts_with(it)) {
+            continue;
         }
         if let Some(start) = line.strip_suffix(" <unfinished ...>") {
             begun = start.to_string();
@@ -267,6 +268,7 @@ mod tests {
         let record = "read(3<pipe:[1]>, <unfinished ...>\n\
              --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED} ---\n\
              <... read resumed>\"a\", 1) = 1\n\
+             ???()                                   = ?\n\
              +++ killed by SIGKILL +++\n";
         let read = Call::parse("read(3<pipe:[1]>, \"a\", 1) = 1").expect("a call");
         assert_eq!(calls(record), [read]);
