@@ -31,10 +31,9 @@ pub fn untried() -> Verdict {
 pub fn judge([ram, total]: [u64; 2], seen: &Evidence) -> Verdict {
     let number = |name: &str| seen[name].parse::<u64>().unwrap_or_default();
     let (used, kills) = (number("inside bytes"), number("group oom_kill"));
-    // All of the swap, if there is some, and at least half of the RAM.
-    let swap = total - ram;
-    let free = free_swap(seen);
-    let least = if free < swap { ram / 2 } else { ram / 2 + swap };
+    let (swap, free) = (total - ram, free_swap(seen));
+    // It gets beyond RAM if there is much swap. What is on the way there is counted twice.
+    let least = if swap <= free && ram <= 2 * swap { ram } else { ram / 2 };
     let range = format!("from {} to {}", mib(least), mib(total));
     let memory = &seen["host MemTotal"];
     let verdict = Verdict::on(CLAIM)
