@@ -49,8 +49,8 @@ pub fn kills(group: &Group) -> Result<u64> {
     group.count(CONTROLLER, name, "oom_kill")
 }
 
-/// Whether the kernel counts and limits swap, too: version 1 does only if it was started with
-/// swapaccount=1, before Linux 6.1.
+/// Whether the kernel counts and limits swap, too. It may have been built or booted without
+/// (swapaccount=0): then there is no file for it.
 pub fn counts_swap(group: &Group) -> Result<bool> {
     Ok(swap_file(group)?.exists())
 }

@@ -5,9 +5,10 @@
 
 use std::hint::black_box;
 
+use cgroup::Group;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use stage::{Child, Cue, Error, Evidence, Result};
+use stage::{Child, Cue, Error, Evidence, Result, Stage};
 
 pub const MIB: u64 = 1 << 20;
 
@@ -18,11 +19,11 @@ const PAGE: [u8; 4096] = [1; 4096];
 const KILLED: u8 = 128 + Signal::SIGKILL as u8;
 
 /// Memory that was asked for, and is used bit by bit.
-pub struct Hog(Vec<u8>);
+struct Hog(Vec<u8>);
 
 impl Hog {
     /// Ask for `bytes`, and use none of them.
-    pub fn ask(bytes: u64) -> Result<Hog> {
+    fn ask(bytes: u64) -> Result<Hog> {
         let mut memory = Vec::new();
         let size = usize::try_from(bytes).unwrap_or(usize::MAX);
         let granted = memory.try_reserve_exact(size);
@@ -32,7 +33,7 @@ impl Hog {
     }
 
     /// Use `bytes` more, page by page, and hand over after each MiB how much it is.
-    pub fn eat(&mut self, cue: &mut Cue, bytes: u64) -> Result<()> {
+    fn eat(&mut self, cue: &mut Cue, bytes: u64) -> Result<()> {
         for _ in 0..bytes / MIB {
             for _ in 0..MIB / PAGE.len() as u64 {
                 self.0.extend_from_slice(&PAGE);
@@ -45,6 +46,38 @@ impl Hog {
         }
         Ok(())
     }
+}
+
+/// The sibling: uses `goal` bytes, and when the other one is dead, a little more.
+pub fn grow_outside(cue: &mut Cue, goal: u64) -> Result<u8> {
+    let mut hog = Hog::ask(goal + MIB)?;
+    hog.eat(cue, goal)?;
+    cue.listen()?;
+    hog.eat(cue, MIB)?;
+    Ok(0)
+}
+
+/// A process of the group's that wants to use `goal` bytes: how far it gets.
+pub fn grow_inside(stage: &Stage, group: &Group, goal: u64) -> Result<Evidence> {
+    let mut container = stage.fork(|cue| {
+        cue.report(Evidence::default())?; // we are put into the group
+        cue.report(crate::look(stage, "container")?)?;
+        let mut hog = Hog::ask(goal)?;
+        stage.look("container").fact("granted", mib(goal)).end();
+        hog.eat(cue, goal)?;
+        Ok(0)
+    })?;
+    container.evidence()?;
+    group.add(stage, container.pid())?;
+    container.proceed()?;
+    let mut seen = container.evidence()?;
+    container.proceed()?;
+    let used = watch(&mut container, goal)?;
+    let end = told(container.wait()?);
+    stage.look("container").fact("used", mib(used)).fact("ended by", &end).end();
+    seen.record("bytes", used);
+    seen.record("ended by", end);
+    Ok(seen)
 }
 
 /// Look on while `child` uses `bytes` more, or until it is killed: how much it uses then.

@@ -28,44 +28,40 @@ pub fn untried() -> Verdict {
 }
 
 /// `limits` are those on RAM, and on RAM and swap together.
-pub fn judge(limits: [u64; 2], seen: &Evidence) -> Verdict {
-    let [ram, total] = limits;
+pub fn judge([ram, total]: [u64; 2], seen: &Evidence) -> Verdict {
     let number = |name: &str| seen[name].parse::<u64>().unwrap_or_default();
-    let (kills, used, peak) =
-        (number("group oom_kill"), number("inside bytes"), number("group peak bytes"));
-    let range = format!("from {} to {}", mib(ram / 2), mib(total));
-    let is_near = ram / 2 < used && used <= total;
+    let (used, kills) = (number("inside bytes"), number("group oom_kill"));
+    let (swap, free) = (total - ram, free_swap(seen));
+    // It gets beyond RAM if there is much swap. What is on the way there is counted twice.
+    let least = if swap <= free && ram <= 2 * swap { ram } else { ram / 2 };
+    let range = format!("from {} to {}", mib(least), mib(total));
+    let memory = &seen["host MemTotal"];
     let verdict = Verdict::on(CLAIM)
         .equal("what ends it inside", "SIGKILL (status 137)", &seen["inside ended by"])
-        .holds("how much it could use", range, mib(used), is_near)
-        .holds("how often the OOM killer has killed", "1 or more", kills, kills > 0)
-        .equal(
-            "the machine's memory, seen inside",
-            &seen["host MemTotal"],
-            &seen["inside MemTotal"],
-        )
-        .equal(
-            "what the sibling uses at last",
-            mib(2 * total + MIB),
-            &seen["outside used"],
-        )
+        .holds("what it could use", range, mib(used), least <= used && used <= total)
+        .holds("the OOM killer's kills", "1 or more", kills, kills > 0)
+        .equal("the memory that is told inside", memory, &seen["inside MemTotal"])
+        .equal("what the sibling uses", mib(2 * total + MIB), &seen["outside used"])
         .equal("what ends the sibling", "itself (status 0)", &seen["outside ended by"]);
-    let verdict = match peak {
-        0 => verdict.skip("the peak", "version 2 keeps it since Linux 5.19"),
-        _ => {
-            // What a process needs to die is granted beyond the limit.
-            let (range, most) = (format!("about {}", mib(ram)), ram + ram / 8);
-            verdict.holds("the peak", range, mib(peak), ram / 2 < peak && peak <= most)
-        }
-    };
-    match &seen["host SwapFree"] {
-        _ if total == ram => verdict,
-        "0 kB" => verdict.skip("swap", "this machine has none that is free"),
-        _ => verdict.holds(
-            "with swap, it could use",
-            "more than RAM",
-            mib(used),
-            used > ram,
-        ),
+    let verdict = judge_peak(verdict, ram, number("group peak bytes"));
+    if free < swap {
+        return verdict.skip("swap", format!("this machine has {} free", mib(free)));
     }
+    verdict
+}
+
+fn judge_peak(verdict: Verdict, ram: u64, peak: u64) -> Verdict {
+    if peak == 0 {
+        return verdict.skip("the peak", "version 2 keeps it since Linux 5.19");
+    }
+    // Whoever is about to die may have a little more than the limit.
+    let (least, most) = (ram / 2, ram + ram / 8);
+    let range = format!("from {} to {}", mib(least), mib(most));
+    verdict.holds("the peak", range, mib(peak), least <= peak && peak <= most)
+}
+
+/// The machine's swap that nobody uses, in bytes.
+fn free_swap(seen: &Evidence) -> u64 {
+    let kib = seen["host SwapFree"].strip_suffix(" kB").unwrap_or_default();
+    kib.parse::<u64>().unwrap_or_default() << 10
 }

@@ -9,12 +9,12 @@ use std::process::ExitCode;
 use cgroup::Group;
 use clap::Parser;
 use memory::{CONTROLLER, Limits, Most};
-use stage::{Command, Cue, Error, Evidence, Flags, Program, Result, Stage, Verdict};
+use stage::{Command, Error, Evidence, Flags, Program, Result, Stage, Verdict};
 
 mod hog;
 mod judge;
 
-use hog::{Hog, MIB, mib, told, watch};
+use hog::{MIB, grow_inside, grow_outside, mib, told, watch};
 use judge::{elsewhere, judge, untried};
 
 /// Lesson 12: who dies when memory runs out?
@@ -57,6 +57,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let (ram, total) = (args.limit * MIB, (args.limit + args.swap) * MIB);
     let goal = 2 * total;
     let host = look(stage, "host")?;
+
     let name = format!("lesson-{}", std::process::id());
     let group = Group::make(stage, &name, &[CONTROLLER])?;
     let counts_swap = memory::counts_swap(&group)?;
@@ -84,38 +85,6 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     Ok(judge([ram, total], &Evidence::joined(seen)).status(status))
 }
 
-/// The sibling: uses `goal` bytes, and when the other one is dead, a little more.
-fn grow_outside(cue: &mut Cue, goal: u64) -> Result<u8> {
-    let mut hog = Hog::ask(goal + MIB)?;
-    hog.eat(cue, goal)?;
-    cue.listen()?;
-    hog.eat(cue, MIB)?;
-    Ok(0)
-}
-
-/// A process of the group's that wants to use `goal` bytes: how far it gets.
-fn grow_inside(stage: &Stage, group: &Group, goal: u64) -> Result<Evidence> {
-    let mut container = stage.fork(|cue| {
-        cue.report(Evidence::default())?; // we are put into the group
-        cue.report(look(stage, "container")?)?;
-        let mut hog = Hog::ask(goal)?;
-        stage.look("container").fact("granted", mib(goal)).end();
-        hog.eat(cue, goal)?;
-        Ok(0)
-    })?;
-    container.evidence()?;
-    group.add(stage, container.pid())?;
-    container.proceed()?;
-    let mut seen = container.evidence()?;
-    container.proceed()?;
-    let used = watch(&mut container, goal)?;
-    let end = told(container.wait()?);
-    stage.look("container").fact("used", mib(used)).fact("ended by", &end).end();
-    seen.record("bytes", used);
-    seen.record("ended by", end);
-    Ok(seen)
-}
-
 /// COMMAND, in the group.
 fn run(stage: &Stage, group: &Group, command: &Command) -> Result<u8> {
     let mut container = stage.fork(|cue| {
@@ -127,7 +96,7 @@ fn run(stage: &Stage, group: &Group, command: &Command) -> Result<u8> {
     container.finish()
 }
 
-/// What /proc/meminfo says to whoever reads it.
+/// What /proc/meminfo says to whoever reads it: it knows no groups.
 fn look(stage: &Stage, who: &str) -> Result<Evidence> {
     let path = "/proc/meminfo";
     let text = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
