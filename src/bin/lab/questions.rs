@@ -17,7 +17,7 @@
 //! # that does not hold, and its hint is given (or `hint = "..."`, where lab itself has
 //! # something to say). `when = "2"` leaves out the second call only (strace(1), inject);
 //! # `result = "41"` returns that instead of 0, and with `follow = false` the program's
-//! # children are left alone.
+//! # children are left alone. `on = "cpu v1"`: only where that controller is on version 1.
 //! [[sabotage]]
 //! call = "unshare"
 //! caught_by = "the shell's UTS namespace is not the host's"
