@@ -9,7 +9,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 root=/run/root
 shared=/run/shared
 # What lab-vm.sh tells us, in a file.
-cgroup='' console='' together='' directory='' modules='' keep=()
+cgroup='' together='' directory='' modules='' keep=()
 
 # --- files
 
@@ -130,12 +130,14 @@ kill_all_but() { # PID...
     kill -CONT "$@" 2> /dev/null || true
 }
 
-# A shell wants a terminal that is its session's own.
+# A shell wants a terminal that is its session's own. It is opened once: with its last user,
+# a terminal forgets what was typed ahead.
 run_shell() {
-    local rows columns
+    local rows columns terminal
+    exec {terminal}<> /dev/hvc1
     read -r rows columns < "$shared/size"
-    stty rows "$rows" columns "$columns" < "/dev/$console"
-    setsid --ctty --wait env -i "${environment[@]}" bash < "/dev/$console" > "/dev/$console" 2>&1 ||
+    stty rows "$rows" columns "$columns" <&"$terminal"
+    setsid --ctty --wait env -i "${environment[@]}" bash <&"$terminal" >&"$terminal" 2>&1 ||
         status=$?
 }
 

@@ -168,7 +168,7 @@ fn a_shell_on_a_machine_of_its_own() {
         if !prepared("a_shell_on_a_machine_of_its_own") {
             return;
         }
-        let mut terminal = Terminal::open();
+        let terminal = Terminal::open();
         let shows = |what: &str| {
             let shown =
                 || terminal.screen().lines().any(|line| line == what).then_some(());
@@ -178,11 +178,18 @@ fn a_shell_on_a_machine_of_its_own() {
         let home = std::env::var("HOME").expect("it is set");
         let cache = std::env::var("XDG_CACHE_HOME").unwrap_or(format!("{home}/.cache"));
         terminal.enter(&format!("XDG_CACHE_HOME={cache} {}", script("lab-vm.sh")));
-        shows("lab#");
+        // Before the machine is there.
+        terminal.enter("echo 'typed ahead'");
+        shows("typed ahead");
+        terminal.enter("echo begun; sleep 1000");
+        shows("begun");
+        terminal.press("C-c");
+        terminal.enter("echo interrupted: $?");
+        shows("interrupted: 130");
         terminal.enter("exit 7");
-        within(PATIENCE, || terminal.screen().contains("outer 2$").then_some(()))
-            .unwrap_or_else(|| panic!("{}", terminal.screen()));
-        terminal.await_prompt();
+        shows("outer 2$");
+        terminal.enter("echo ended: $?");
+        shows("ended: 7");
     });
 }
 
