@@ -6,7 +6,7 @@
 #   lab-vm.sh [OPTIONS] COMMAND...   COMMAND's output and exit status; its input is empty
 #
 #   --cgroup v1|hybrid|v2   who limits (v2): the old hierarchies, the new one, or both
-#   --kernel VERSION        one of Debian's (6.1): 6.12, or exactly 6.1.0-56
+#   --kernel VERSION        one of Debian's (6.1): 6.12, or exactly one, such as 6.1.0-56
 #   --prepare               fetch and install what is needed, and start nothing
 #
 # The VM has no network, and file systems of its own at /tmp, /var/tmp, /run and
