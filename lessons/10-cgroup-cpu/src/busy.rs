@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cgroup::Group;
 use cgroup_cpu::{Usage, usage};
-use stage::{Child, Cue, Error, Pid, Result, Stage};
+use stage::{Child, Cue, Error, Evidence, Pid, Result, Stage};
 
 /// How often the bars are drawn.
 const FRAME: Duration = Duration::from_millis(100);
@@ -77,7 +77,8 @@ pub fn percent(share: f64) -> String {
 }
 
 impl<'s> Loop<'s> {
-    /// Start one in `group`: `prepare` is what it does before.
+    /// Start one in `group`: `prepare` is what it does in there before it is busy. Who enters a
+    /// group may lose the cores that it chose before (Linux before 6.2, with cpuset).
     pub fn start(
         stage: &'s Stage,
         name: &'static str,
@@ -85,8 +86,8 @@ impl<'s> Loop<'s> {
         prepare: impl FnOnce(&mut Cue) -> Result<()>,
     ) -> Result<Loop<'s>> {
         let mut child = stage.fork(|cue| {
+            cue.report(Evidence::default())?; // we are put into the group
             prepare(cue)?;
-            // In the group before it is busy.
             cue.report(stage.look(name).fact("loops", "as fast as it can").end())?;
             loop {
                 std::hint::spin_loop();
@@ -94,6 +95,8 @@ impl<'s> Loop<'s> {
         })?;
         child.evidence()?;
         group.add(stage, child.pid())?;
+        child.proceed()?;
+        child.evidence()?;
         child.proceed()?;
         Ok(Loop { name, group, child })
     }
