@@ -141,23 +141,26 @@ run_shell() {
         status=$?
 }
 
-mount_host
-# shellcheck disable=SC1091 # lab-vm.sh writes it
-source "$shared/settings"
-stack_root
-cover /tmp 1777
-cover /var/tmp 1777
-cover /run 755
-cover /var/lib/fakedocker 700
-enter_root
-mount_cgroups
-echo lab > /proc/sys/kernel/hostname
-busybox ip link set lo up
-status=0
-mapfile -d '' -t environment < "$shared/environment"
-cd "$directory" || cd /
-if [[ -e $shared/command ]]; then run_command; else run_shell; fi
-echo "$status" > "$shared/status"
-busybox poweroff -f
-# It takes a moment, and number 1 must not end before.
-exec busybox sleep 60
+# Read as a whole before any of it is done: the file may be changed meanwhile.
+{
+    mount_host
+    # shellcheck disable=SC1091 # lab-vm.sh writes it
+    source "$shared/settings"
+    stack_root
+    cover /tmp 1777
+    cover /var/tmp 1777
+    cover /run 755
+    cover /var/lib/fakedocker 700
+    enter_root
+    mount_cgroups
+    echo lab > /proc/sys/kernel/hostname
+    busybox ip link set lo up
+    status=0
+    mapfile -d '' -t environment < "$shared/environment"
+    cd "$directory" || cd /
+    if [[ -e $shared/command ]]; then run_command; else run_shell; fi
+    echo "$status" > "$shared/status"
+    busybox poweroff -f
+    # It takes a moment, and number 1 must not end before.
+    exec busybox sleep 60
+}

@@ -71,6 +71,9 @@ pub fn calls(record: &str) -> Vec<Call> {
         if line.starts_with("+++ ") || line.starts_with("--- ") {
             continue; // an exit or a signal
         }
+        if line.starts_with("???(") {
+            continue; // who was killed at the call's very beginning
+        }
         if let Some(start) = line.strip_suffix(" <unfinished ...>") {
             begun = start.to_string();
             continue;
