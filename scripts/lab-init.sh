@@ -9,7 +9,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 root=/run/root
 shared=/run/shared
 # What lab-vm.sh tells us, in a file.
-cgroup='' console='' together='' directory='' modules='' keep=()
+cgroup='' together='' directory='' modules='' keep=()
 
 # --- files
 
@@ -132,32 +132,37 @@ kill_all_but() { # PID...
     kill -CONT "$@" 2> /dev/null || true
 }
 
-# A shell wants a terminal that is its session's own.
+# A shell wants a terminal that is its session's own. It is opened once: with its last user,
+# a terminal forgets what was typed ahead.
 run_shell() {
-    local rows columns
+    local rows columns terminal
+    exec {terminal}<> /dev/hvc1
     read -r rows columns < "$shared/size"
-    stty rows "$rows" columns "$columns" < "/dev/$console"
-    setsid --ctty --wait env -i "${environment[@]}" bash < "/dev/$console" > "/dev/$console" 2>&1 ||
+    stty rows "$rows" columns "$columns" <&"$terminal"
+    setsid --ctty --wait env -i "${environment[@]}" bash <&"$terminal" >&"$terminal" 2>&1 ||
         status=$?
 }
 
-mount_host
-# shellcheck disable=SC1091 # lab-vm.sh writes it
-source "$shared/settings"
-stack_root
-cover /tmp 1777
-cover /var/tmp 1777
-cover /run 755
-cover /var/lib/fakedocker 700
-enter_root
-mount_cgroups
-echo lab > /proc/sys/kernel/hostname
-busybox ip link set lo up
-status=0
-mapfile -d '' -t environment < "$shared/environment"
-cd "$directory" || cd /
-if [[ -e $shared/command ]]; then run_command; else run_shell; fi
-echo "$status" > "$shared/status"
-busybox poweroff -f
-# It takes a moment, and number 1 must not end before.
-exec busybox sleep 60
+# Read as a whole before any of it is done: the file may be changed meanwhile.
+{
+    mount_host
+    # shellcheck disable=SC1091 # lab-vm.sh writes it
+    source "$shared/settings"
+    stack_root
+    cover /tmp 1777
+    cover /var/tmp 1777
+    cover /run 755
+    cover /var/lib/fakedocker 700
+    enter_root
+    mount_cgroups
+    echo lab > /proc/sys/kernel/hostname
+    busybox ip link set lo up
+    status=0
+    mapfile -d '' -t environment < "$shared/environment"
+    cd "$directory" || cd /
+    if [[ -e $shared/command ]]; then run_command; else run_shell; fi
+    echo "$status" > "$shared/status"
+    busybox poweroff -f
+    # It takes a moment, and number 1 must not end before.
+    exec busybox sleep 60
+}

@@ -6,11 +6,13 @@
 #   lab-vm.sh [OPTIONS] COMMAND...   COMMAND's output and exit status; its input is empty
 #
 #   --cgroup v1|hybrid|v2   who limits (v2): the old hierarchies, the new one, or both
-#   --kernel VERSION        one of Debian's (6.1): 6.12, or exactly 6.1.0-56
+#   --kernel VERSION        one of Debian's (6.1): 6.12, or exactly one, such as 6.1.0-56
 #   --prepare               fetch and install what is needed, and start nothing
 #
 # The VM has no network, and file systems of its own at /tmp, /var/tmp, /run and
-# /var/lib/fakedocker, in memory. Its end is COMMAND's, or ours, kill -9 included.
+# /var/lib/fakedocker, in memory. Its end is COMMAND's, or ours, kill -9 included. Nobody needs
+# to be root to start it: one is root in there, and what one cannot read here cannot be read
+# there.
 #
 # The exit status is COMMAND's, 77 if this machine cannot have a VM, 125 for another failure
 # of ours. Kernels and tools are kept in ~/.cache/fakedocker-lab; remove it to get new ones.
@@ -180,7 +182,7 @@ describe_vm() {
     # Without KVM, a plain one: what is emulated costs time.
     speed='with KVM'
     if ! kvm_works; then
-        speed='without KVM, which takes half a minute'
+        speed='without KVM: it takes a while'
         processor=(--disable-kvm --qemu-opts -accel "tcg,thread=multi")
         [[ $arch == arm64 ]] || processor+=(-cpu Nehalem)
     fi
@@ -194,17 +196,32 @@ describe_vm() {
     eval "vm=($line)"
     vm+=(-no-reboot -append
         "console=$console quiet loglevel=1 panic=-1 init=$top/scripts/lab-init.sh")
+    # What can be seen takes longer than one cares to wait without a word.
+    [[ ! -t 2 ]] || say "starting Linux $kernel, cgroup $cgroup, $speed"
+}
+
+# The serial port, which forgets what is typed before a shell listens, is for the kernel's last
+# words. A shell has the second console that virtio gives: /dev/hvc1.
+take_console() {
+    local each line=()
+    for each in "${vm[@]}"; do
+        [[ $each != chardev:console ]] || each=chardev:serial
+        line+=("$each")
+    done
+    vm=("${line[@]}" -chardev "file,id=serial,path=$work/console,append=on"
+        -device "virtconsole,chardev=console")
 }
 
 # What lab-init.sh has to know lies in a folder that it sees, too.
 write_settings() {
-    local together='' directory=$PWD keep modules="$cache/kernels/$kernel"
-    modules=$(echo "$modules"/lib/modules/* "$modules"/usr/lib/modules/*)
-    modules=${modules%% /*}
+    local together='' directory=$PWD keep modules
+    for modules in "$cache/kernels/$kernel"{,/usr}/lib/modules/*; do
+        [[ ! -d $modules ]] || break
+    done
     # In one file, the order of output and errors matters.
     [[ ! /dev/stdout -ef /dev/stderr ]] || together=yes
     keep=("$top" "$cache" "$PWD" "${CARGO_TARGET_DIR:-$top/target}")
-    declare -p cgroup console together directory keep modules > "$work/shared/settings"
+    declare -p cgroup together directory keep modules > "$work/shared/settings"
     env --null > "$work/shared/environment"
     [[ ${#command[@]} -eq 0 ]] || printf '%s\0' "${command[@]}" > "$work/shared/command"
 }
@@ -247,7 +264,8 @@ play_command() {
 }
 
 play_shell() {
-    say "Linux $kernel, cgroup $cgroup, $speed; \`exit\` ends it, and all that it was"
+    say "\`exit\` ends it, and all that it was"
+    take_console
     { stty size || echo 24 80; } > "$work/shared/size"
     # In the background we can hear signals; its input would be /dev/null there.
     setpriv --pdeathsig KILL "${vm[@]}" <&"$keyboard" 2> "$work/console" &

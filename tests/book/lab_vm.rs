@@ -3,7 +3,6 @@
 //! Without KVM, each start of it takes a quarter of a minute or more. Where it cannot be had
 //! at all, as the script's status 77 says, a test says so past cargo's capture, and ends.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use nix::sys::signal::Signal;
 use crate::network::script;
 use crate::support::machine::undisturbed;
 use crate::support::processes::{self, Process};
+use crate::support::skip;
 use crate::support::tmux::Terminal;
 use crate::support::top;
 use crate::support::wait::within;
@@ -34,14 +34,14 @@ fn text(bytes: &[u8]) -> String {
 /// What `lab-vm.sh ARGS` comes to; nothing on a machine that cannot have a VM.
 fn output(test: &str, args: &[&str]) -> Option<Output> {
     let output = lab(args).output().expect("it is a script");
-    (output.status.code() != Some(77)).then_some(output).or_else(|| skip(test))
+    (output.status.code() != Some(77)).then_some(output).or_else(|| no_machine(test))
 }
 
-fn skip<T>(test: &str) -> Option<T> {
+fn no_machine<T>(test: &str) -> Option<T> {
     let prepared = lab(&["--prepare"]).output().expect("it is a script");
     let why = text(&prepared.stderr);
     let why = why.lines().find(|line| line.starts_with("error: ")).unwrap_or("status 77");
-    writeln!(io::stderr(), "skipped: lab_vm::{test}: {why}").expect("it can be told");
+    skip::skip(&format!("lab_vm::{test}"), why);
     None
 }
 
@@ -168,7 +168,7 @@ fn a_shell_on_a_machine_of_its_own() {
         if !prepared("a_shell_on_a_machine_of_its_own") {
             return;
         }
-        let mut terminal = Terminal::open();
+        let terminal = Terminal::open();
         let shows = |what: &str| {
             let shown =
                 || terminal.screen().lines().any(|line| line == what).then_some(());
@@ -178,11 +178,18 @@ fn a_shell_on_a_machine_of_its_own() {
         let home = std::env::var("HOME").expect("it is set");
         let cache = std::env::var("XDG_CACHE_HOME").unwrap_or(format!("{home}/.cache"));
         terminal.enter(&format!("XDG_CACHE_HOME={cache} {}", script("lab-vm.sh")));
-        shows("lab#");
+        // Before the machine is there.
+        terminal.enter("echo 'typed ahead'");
+        shows("typed ahead");
+        terminal.enter("echo begun; sleep 1000");
+        shows("begun");
+        terminal.press("C-c");
+        terminal.enter("echo interrupted: $?");
+        shows("interrupted: 130");
         terminal.enter("exit 7");
-        within(PATIENCE, || terminal.screen().contains("outer 2$").then_some(()))
-            .unwrap_or_else(|| panic!("{}", terminal.screen()));
-        terminal.await_prompt();
+        shows("outer 2$");
+        terminal.enter("echo ended: $?");
+        shows("ended: 7");
     });
 }
 

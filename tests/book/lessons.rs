@@ -15,29 +15,31 @@ use serde_json::Value;
 
 use crate::support::machine::{Machine, command, undisturbed};
 use crate::support::processes::{self, await_one, ours};
-use crate::support::wait::until;
+use crate::support::wait::{slowness, until};
 use crate::support::{lessons, program, turn};
 
 /// Lessons that need no privilege: their row in the tests of privilege is their own.
 const UNPRIVILEGED: [&str; 1] = ["user"];
 
 /// How a program ended, and what it said.
-struct Ending {
-    status: ExitStatus,
-    out: String,
-    err: String,
+pub struct Ending {
+    pub status: ExitStatus,
+    pub out: String,
+    pub err: String,
 }
 
 /// The lesson `name`, ended by force if it hangs.
-fn lesson(name: &str) -> Command {
+pub fn lesson(name: &str) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--foreground", "--kill-after=5", "60"]).arg(program(name));
+    let seconds = 60 * slowness();
+    command.args(["--foreground", "--kill-after=5", &seconds.to_string()]);
+    command.arg(program(name));
     processes::mark(&mut command);
     command
 }
 
 /// Run it to its end, with nothing on standard input unless `command` says otherwise.
-fn run(command: &mut Command) -> Ending {
+pub fn run(command: &mut Command) -> Ending {
     let output = command.output().expect("the lesson starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("lessons speak UTF-8");
     let (out, err) = (text(output.stdout), text(output.stderr));
@@ -45,13 +47,13 @@ fn run(command: &mut Command) -> Ending {
 }
 
 impl Ending {
-    fn assert_status(&self, expected: i32) -> &Ending {
+    pub fn assert_status(&self, expected: i32) -> &Ending {
         let (out, err) = (&self.out, &self.err);
         assert_eq!(self.status.code(), Some(expected), "\n{out}\n{err}");
         self
     }
 
-    fn assert_proved(&self) -> &Ending {
+    pub fn assert_proved(&self) -> &Ending {
         let last = self.out.lines().last().unwrap_or_default();
         assert!(last.starts_with('✓'), "no verdict at the end of:\n{}", self.out);
         self
@@ -89,16 +91,23 @@ pub fn contained() -> &'static [String] {
 /// The further acts of lessons, name and flag: their help begins with "Instead:".
 pub fn acts() -> Vec<(String, String)> {
     let _turn = turn();
-    let mut acts = Vec::new();
-    for name in names() {
-        let help = run(lesson(&name).arg("--help")).out;
-        for line in help.lines().filter(|line| line.contains("Instead:")) {
-            let flag = line.split(' ').find(|word| word.starts_with("--"));
-            acts.extend(flag.map(|flag| (name.clone(), flag.to_string())));
-        }
-    }
+    let of = |name: String| {
+        let flags = acts_of(&name).into_iter();
+        flags.map(move |flag| (name.clone(), flag))
+    };
+    let acts: Vec<_> = names().into_iter().flat_map(of).collect();
     assert!(!acts.is_empty(), "the lessons mount and overlay have some");
     acts
+}
+
+/// The flags of the further acts of the lesson `name`.
+pub fn acts_of(name: &str) -> Vec<String> {
+    let help = run(lesson(name).arg("--help")).out;
+    let instead = help.lines().filter(|line| line.contains("Instead:"));
+    let flag = |line: &str| {
+        line.split(' ').find(|word| word.starts_with("--")).map(String::from)
+    };
+    instead.filter_map(flag).collect()
 }
 
 /// Play `scene` with each lesson that has a contained process.

@@ -3,6 +3,13 @@
 //! The lessons about limits play on the hierarchies that the machine has. Here the library
 //! of lesson 9 is also led where the machine's own controllers do not lead it: to version 2,
 //! which on a hybrid machine may have nothing but hugetlb.
+//!
+//! `scripts/check` plays all tests that have `limits::` in their path a second time, in VMs
+//! with the other versions of cgroups.
+
+mod checks;
+mod delegation;
+pub mod lessons;
 
 use std::fs;
 use std::io::Write;
@@ -15,6 +22,7 @@ use nix::errno::Errno;
 use stage::Stage;
 
 use crate::support::machine::undisturbed;
+use crate::support::skip::skip;
 
 /// What version 2 lets through at its top, if this machine has it.
 fn let_through(top: &Path) -> String {
@@ -22,20 +30,21 @@ fn let_through(top: &Path) -> String {
     fs::read_to_string(path).expect("version 2 has it in each group")
 }
 
-/// The first controller of version 2, and where its hierarchy is; None is told.
-fn on_v2() -> Option<(String, Hierarchy)> {
+/// The first controller of version 2, and where its hierarchy is; None is told, as of `test`.
+fn on_v2(test: &str) -> Option<(String, Hierarchy)> {
     let all = Hierarchy::all().expect("mountinfo can be read");
     let found = all.into_iter().find(|it| it.version == Version::V2);
     let found = found.filter(|it| !it.controllers.is_empty());
     if found.is_none() {
-        eprintln!("skipped: no controller is on version 2 here");
+        skip(&format!("limits::{test}"), "no controller is on version 2 here");
     }
     found.map(|it| (it.controllers[0].clone(), it))
 }
 
 #[test]
 fn what_version_2_was_made_to_let_through_is_taken_back() {
-    let Some((controller, hierarchy)) = on_v2() else { return };
+    let test = "what_version_2_was_made_to_let_through_is_taken_back";
+    let Some((controller, hierarchy)) = on_v2(test) else { return };
     undisturbed(|| {
         let stage = Stage::of_engine(false).expect("signals can be read");
         let before = let_through(&hierarchy.at);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::machine::undisturbed;
 use crate::support::site::{HOST, Programs, Site, Stack, WORLD};
-use crate::support::wait::{DEADLINE, until};
+use crate::support::wait::{DEADLINE, slowness, until};
 use crate::support::{program, top};
 
 pub fn script(name: &str) -> String {
@@ -40,7 +40,7 @@ fn experiment(docker: bool, host_net: &str) {
     let asked = site.serve("greetings from the world");
     let fetched = container.says(&format!("busybox wget -q -O - http://{WORLD}/hello"));
     assert_eq!(fetched, "greetings from the world");
-    assert_eq!(asked.recv_timeout(DEADLINE), Ok(IpAddr::V4(HOST)));
+    assert_eq!(asked.recv_timeout(DEADLINE * slowness()), Ok(IpAddr::V4(HOST)));
 
     let during = site.look();
     assert!(

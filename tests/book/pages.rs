@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::support;
 use crate::support::console::{self, Command, Fault, Numbers};
+use crate::support::wait::slowness;
 
 /// How long one command may take.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -205,7 +206,7 @@ impl Session {
     }
 
     fn answer(&mut self, limit: Duration) -> Result<(String, String), String> {
-        let (deadline, mut seen) = (Instant::now() + limit, Vec::new());
+        let (deadline, mut seen) = (Instant::now() + limit * slowness(), Vec::new());
         loop {
             let text = String::from_utf8_lossy(&seen);
             let parts: Vec<&str> = text.split(END).collect();

@@ -11,16 +11,17 @@ use std::process::{Command, Output};
 
 use crate::lessons::acts;
 use crate::support::machine::undisturbed;
+use crate::support::wait::slowness;
 use crate::support::{lessons, processes, program};
 
 /// The student's number: it needs no name.
-const STUDENT: &str = "1234";
+pub const STUDENT: &str = "1234";
 
 /// A folder with programs that the student may run.
-struct Programs(PathBuf);
+pub struct Programs(PathBuf);
 
 impl Programs {
-    fn copied(names: &[String]) -> Programs {
+    pub fn copied(names: &[String]) -> Programs {
         let folder = format!("fakedocker-unprivileged-{}", std::process::id());
         let copies = Programs(std::env::temp_dir().join(folder));
         fs::create_dir(&copies.0).expect("the temporary folder can be written");
@@ -35,12 +36,13 @@ impl Programs {
     }
 
     /// As the student, with `before` run first by a root in a mount namespace of its own.
-    fn run(&self, before: &str, words: &[&str]) -> Ending {
+    pub fn run(&self, before: &str, words: &[&str]) -> Ending {
         let script = format!(
             "{before}\nexec setpriv --reuid={STUDENT} --regid={STUDENT} --clear-groups \"$@\""
         );
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", "120", "unshare", "--mount"]);
+        let seconds = (120 * slowness()).to_string();
+        command.args(["--kill-after=5", &seconds, "unshare", "--mount"]);
         command.args(["sh", "-ec", &script, "sh"]);
         let ours = self.0.join(words[0]);
         command.arg(if ours.exists() { ours } else { words[0].into() }).args(&words[1..]);
@@ -61,10 +63,10 @@ impl Drop for Programs {
 }
 
 /// How a program ended, and what it said.
-struct Ending {
-    status: i32,
-    out: String,
-    err: String,
+pub struct Ending {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ending {
@@ -75,7 +77,7 @@ impl Ending {
     }
 
     /// It ended with `status`, said these lines on standard output or error.
-    fn assert(&self, status: i32, said: &[&str]) {
+    pub fn assert(&self, status: i32, said: &[&str]) {
         let (out, err) = (&self.out, &self.err);
         assert_eq!(self.status, status, "\n{out}\n{err}");
         for line in said {
@@ -85,7 +87,7 @@ impl Ending {
     }
 
     /// How many claims were proved; none may be refuted.
-    fn proved(&self) -> usize {
+    pub fn proved(&self) -> usize {
         assert!(!self.out.contains('✗'), "{}", self.out);
         self.out.lines().filter(|line| line.starts_with('✓')).count()
     }

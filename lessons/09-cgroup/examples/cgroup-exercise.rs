@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::{fs, io};
 
-const GROUP: &str = "fakedocker-exercise";
+const GROUP: &str = "fakedocker-cgroup-exercise";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let top = find_hierarchy()?;

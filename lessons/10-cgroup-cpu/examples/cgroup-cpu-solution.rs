@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::{fs, io};
 
-const GROUP: &str = "fakedocker-cpu";
+const GROUP: &str = "fakedocker-cgroup-cpu-exercise";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let top = find_hierarchy()?;
+    // Version 2 wants to be told that groups below may limit; version 1 has no such file.
+    fs::write(top.join("cgroup.subtree_control"), "+cpu").ok();
     let group = top.join(GROUP);
     fs::create_dir(&group)?;
     limit(&group)?;
@@ -26,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Where the controller `cpu` is: in version 1 it has a hierarchy, often together with
-/// cpuacct; in version 2 there is one for all. There, systemd lets it through at the top.
+/// cpuacct; in version 2 there is one for all.
 fn find_hierarchy() -> io::Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let at = |line: &str| line.split(' ').nth(1).map(PathBuf::from);

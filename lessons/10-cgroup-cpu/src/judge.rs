@@ -18,28 +18,38 @@ pub fn elsewhere(here: Version, Bandwidth { quota, period }: Bandwidth) -> Strin
     }
 }
 
+/// By how much the share may miss the quota.
+fn tolerance(quota: f64) -> f64 {
+    (quota * 0.15).max(0.03)
+}
+
+/// Whether the loop had what the limit allows it.
+pub fn is_held(held: &Sample, Bandwidth { quota, period }: Bandwidth) -> bool {
+    let quota = quota as f64 / period as f64;
+    let (felt, tolerance) = (held.felt().unwrap_or_default(), tolerance(quota));
+    let (low, high) = ((quota - tolerance) * felt, quota + tolerance);
+    low <= held.share() && held.share() <= high
+}
+
 /// Other programs may take the core from the loop. Without a limit, the time that it waited
 /// for them counts as wanted. With one, the periods in which it was not throttled are those
 /// in which it did not get enough to use the quota up.
 pub fn judge(
     free: &Sample,
     held: &Sample,
-    Bandwidth { quota, period }: Bandwidth,
+    bandwidth: Bandwidth,
     [before, during]: [&Evidence; 2],
 ) -> Verdict {
-    let quota = quota as f64 / period as f64;
-    let tolerance = (quota * 0.15).max(0.03);
+    let quota = bandwidth.quota as f64 / bandwidth.period as f64;
+    let range = format!("{} ± {}", percent(quota), percent(tolerance(quota)));
     let felt = held.felt().unwrap_or_default();
-    let (low, high) = ((quota - tolerance) * felt, quota + tolerance);
-    let is_held = low <= held.share() && held.share() <= high;
-    let (range, wanted) =
-        (format!("{} ± {}", percent(quota), percent(tolerance)), free.wanted());
+    let is_held = is_held(held, bandwidth);
     let verdict = Verdict::on("a quota holds a loop, although the core is idle")
         .holds(
             "without limit, used or waited for",
             "from 80 %",
-            percent(wanted),
-            wanted >= 0.8,
+            percent(free.wanted()),
+            free.wants_a_core(),
         )
         .equal("throttled without limit", "never", &before["throttled"])
         .holds("the share of a core", range, &during["share"], is_held);

@@ -15,8 +15,8 @@ mod busy;
 mod judge;
 mod weights;
 
-use busy::{Loop, Sample, measure, percent};
-use judge::{elsewhere, judge};
+use busy::{Loop, Sample, look_for, percent};
+use judge::{elsewhere, is_held, judge};
 
 /// Lesson 10: how is a busy loop held to 20 % of a core?
 #[derive(Parser)]
@@ -83,15 +83,16 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let name = format!("lesson-{}", std::process::id());
     let group = Group::make(stage, &name, &CONTROLLERS)?;
     let mut busy = [Loop::start(stage, "loop", &group, |_| Ok(()))?];
-    let [free] = &measure(stage, &mut busy, WARM_UP)?[..] else { return Err(nothing()) };
-    let before = look(stage, free);
+    let free = look_for(stage, &mut busy, WARM_UP, |seen| seen[0].wants_a_core())?[0];
+    let before = look(stage, &free);
     cgroup_cpu::limit(stage, &group, bandwidth)?;
     stage.note(&elsewhere(group.version("cpu")?, bandwidth));
     // Ten periods at least: the first and the last one are seen in part.
     let time =
         Duration::from_secs(args.seconds).max(Duration::from_micros(args.period) * 10);
-    let [held] = &measure(stage, &mut busy, time)?[..] else { return Err(nothing()) };
-    let during = look(stage, held);
+    let is_right = |seen: &[Sample]| is_held(&seen[0], bandwidth);
+    let held = look_for(stage, &mut busy, time, is_right)?[0];
+    let during = look(stage, &held);
     drop(busy);
 
     let mut container = stage.fork(|cue| {
@@ -102,15 +103,11 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     group.add(stage, container.pid())?;
     let status = container.finish()?;
     group.remove(stage)?;
-    Ok(judge(free, held, bandwidth, [&before, &during]).status(status))
+    Ok(judge(&free, &held, bandwidth, [&before, &during]).status(status))
 }
 
 /// For how long the loop runs without a limit.
 const WARM_UP: Duration = Duration::from_millis(500);
-
-fn nothing() -> Error {
-    Error::input("nothing was measured")
-}
 
 /// What the kernel has counted.
 fn look(stage: &Stage, seen: &Sample) -> Evidence {

@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::{fs, io};
 
-const GROUP: &str = "fakedocker-cpuset";
+const GROUP: &str = "fakedocker-cpuset-exercise";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let top = find_hierarchy()?;
+    // Version 2 wants to be told that groups below may limit; version 1 has no such file.
+    fs::write(top.join("cgroup.subtree_control"), "+cpuset").ok();
     let group = top.join(GROUP);
     fs::create_dir(&group)?;
     bind(&group)?;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::{fs, io};
 
-const GROUP: &str = "fakedocker-exercise";
+const GROUP: &str = "fakedocker-freezer-exercise";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let group = find_hierarchy()?.join(GROUP);

@@ -9,9 +9,10 @@
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::{fs, io};
+use std::time::Duration;
+use std::{fs, io, thread};
 
-const GROUP: &str = "fakedocker-exercise";
+const GROUP: &str = "fakedocker-freezer-exercise";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let group = find_hierarchy()?.join(GROUP);
@@ -50,10 +51,19 @@ fn move_into(group: &Path, pid: u32) -> io::Result<()> {
 
 /// Stop all processes of the group.
 fn freeze(group: &Path) -> io::Result<()> {
-    match is_v1(group) {
-        true => fs::write(group.join("freezer.state"), "FROZEN"),
-        false => fs::write(group.join("cgroup.freeze"), "1"),
+    if !is_v1(group) {
+        return fs::write(group.join("cgroup.freeze"), "1");
     }
+    let state = group.join("freezer.state");
+    // Who waits for a device at the wrong moment does not hear it the first time.
+    for _ in 0..20 {
+        fs::write(&state, "FROZEN")?;
+        if fs::read_to_string(&state)?.trim() == "FROZEN" {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Let them go on.

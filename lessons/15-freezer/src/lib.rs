@@ -24,6 +24,10 @@ pub const CONTROLLER: &str = "freezer";
 /// A process in the middle of a system call that nothing may interrupt freezes only after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// After which a group of version 1 is told again: who waits for a file server (9p) at the wrong
+/// moment does not hear it the first time.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// A frozen group. Dropped, it is thawed: in version 1, nobody in it could be ended before.
 pub struct Frozen<'g> {
     group: &'g Group,
@@ -39,7 +43,7 @@ pub fn freeze<'g>(stage: &Stage, group: &'g Group) -> Result<Frozen<'g>> {
         Version::V1 => group.set(stage, CONTROLLER, "freezer.state", "FROZEN")?,
         Version::V2 => group.set(stage, CONTROLLER, "cgroup.freeze", "1")?,
     }
-    await_frozen(group)?;
+    await_frozen(stage, group)?;
     Ok(frozen)
 }
 
@@ -102,12 +106,16 @@ pub fn state(group: &Group) -> Result<String> {
     }
 }
 
-fn await_frozen(group: &Group) -> Result<()> {
-    let start = Instant::now();
+fn await_frozen(stage: &Stage, group: &Group) -> Result<()> {
+    let (start, mut told) = (Instant::now(), Instant::now());
     while state(group)? != "FROZEN" {
         if start.elapsed() > PATIENCE {
             let what = "the group does not freeze: a process in it waits for a device";
             return Err(Error::input(what).hint("such a one has state D in `ps`"));
+        }
+        if group.version(CONTROLLER)? == Version::V1 && told.elapsed() > AGAIN {
+            group.set(stage, CONTROLLER, "freezer.state", "FROZEN")?;
+            told = Instant::now();
         }
         // Version 2 tells of the change by poll(2), version 1 has to be asked again.
         let again = PollTimeout::from(20u8); // milliseconds

@@ -16,8 +16,8 @@
 //! # For the tests only: with this call left out of the solution, that claim is the first
 //! # that does not hold, and its hint is given (or `hint = "..."`, where lab itself has
 //! # something to say). `when = "2"` leaves out the second call only (strace(1), inject);
-//! # `result = "41"` returns that instead of 0 (`"a PID's length"` as many as a PID has
-//! # digits), and with `follow = false` the program's children are left alone.
+//! # `result = "41"` returns that instead of 0, and with `follow = false` the program's
+//! # children are left alone. `on = "cpu v1"`: only where that controller is on version 1.
 //! [[sabotage]]
 //! call = "unshare"
 //! caught_by = "the shell's UTS namespace is not the host's"

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::machine::undisturbed;
 use crate::support::site::{HOST, Programs, WORLD};
 use crate::support::town::{Guest, Town, in_network_of};
-use crate::support::wait::{DEADLINE, until};
+use crate::support::wait::{DEADLINE, slowness, until};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 208, 0, 1);
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 208, 0, 2);
@@ -17,7 +17,7 @@ const FIRST: Ipv4Addr = Ipv4Addr::new(10, 208, 0, 2);
 /// What a web server answers to a client in the network of process `pid`; None if nobody
 /// answers.
 fn fetch(pid: &str, to: Ipv4Addr, port: u16) -> Option<String> {
-    fetch_within(DEADLINE, pid, to, port)
+    fetch_within(DEADLINE * slowness(), pid, to, port)
 }
 
 /// The same where nobody is expected to answer: then it is not waited for long.
@@ -34,7 +34,7 @@ fn fetch_within(
     in_network_of(pid, move || {
         let to = SocketAddr::from((to, port));
         let mut stream = TcpStream::connect_timeout(&to, patience).ok()?;
-        stream.set_read_timeout(Some(DEADLINE)).ok()?;
+        stream.set_read_timeout(Some(DEADLINE * slowness())).ok()?;
         stream.write_all(b"GET /name HTTP/1.0\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
@@ -46,7 +46,7 @@ fn fetch_within(
 fn ask(pid: &str, to: Ipv4Addr, port: u16) -> Option<String> {
     in_network_of(pid, move || {
         let mouth = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port is free");
-        mouth.set_read_timeout(Some(DEADLINE)).expect("it is a time");
+        mouth.set_read_timeout(Some(DEADLINE * slowness())).expect("it is a time");
         mouth.connect((to, port)).ok()?;
         mouth.send(b"who is there?").ok()?;
         let mut answer = [0; 64];
@@ -59,7 +59,7 @@ fn ask(pid: &str, to: Ipv4Addr, port: u16) -> Option<String> {
 fn answer(pid: &str, count: usize) {
     let ear = in_network_of(pid, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 53)));
     let ear = ear.expect("all ports of a container are free");
-    ear.set_read_timeout(Some(DEADLINE)).expect("it is a time");
+    ear.set_read_timeout(Some(DEADLINE * slowness())).expect("it is a time");
     std::thread::spawn(move || {
         for _ in 0..count {
             let (length, from) = ear.recv_from(&mut [0; 64]).expect("somebody asks");
@@ -93,7 +93,7 @@ fn three_containers_reach_each_other_the_host_and_the_world() {
         let asked = town.site.serve("greetings from the world");
         let fetched = town.exec("db", &format!("wget -q -O - http://{WORLD}/hello"));
         assert_eq!(fetched, "greetings from the world");
-        assert_eq!(asked.recv_timeout(DEADLINE), Ok(IpAddr::V4(HOST)));
+        assert_eq!(asked.recv_timeout(DEADLINE * slowness()), Ok(IpAddr::V4(HOST)));
 
         // Published: for the host's own programs, for the world, and for other containers.
         let (host, world) = (&town.site.host.pid, &town.site.world.pid);
@@ -173,7 +173,7 @@ fn the_hosts_loopback_stays_its_own() {
         assert_eq!(knock(shortly), Err(ErrorKind::WouldBlock));
         // That is the guard's work.
         town.site.host.says("nft delete table bridge fakedocker1");
-        assert_eq!(knock(DEADLINE), Ok(6));
+        assert_eq!(knock(DEADLINE * slowness()), Ok(6));
     });
 }
 

@@ -14,7 +14,7 @@ use crate::support::machine::undisturbed;
 use crate::support::processes::MARK;
 use crate::support::site::{HOST, Programs, Site, WORLD};
 use crate::support::student::Student;
-use crate::support::wait::DEADLINE;
+use crate::support::wait::{DEADLINE, slowness};
 
 /// `fakedocker run --rm ARGS` by `student` on the host of `site`.
 fn run(site: &Site, student: &Student, args: &[&str]) -> Ending {
@@ -37,7 +37,7 @@ fn each_program_leads_to_the_world() {
             let out = &fetched.assert_status(0).out;
             assert!(out.starts_with("greetings from the world\n"), "{fetched:?}");
             assert!(out.contains("eth0") && !out.contains("up0"), "{fetched:?}");
-            assert_eq!(asked.recv_timeout(DEADLINE), Ok(IpAddr::V4(HOST)));
+            assert_eq!(asked.recv_timeout(DEADLINE * slowness()), Ok(IpAddr::V4(HOST)));
         }
     });
 }

@@ -8,6 +8,7 @@ pub mod narration;
 pub mod processes;
 pub mod rootfs;
 pub mod site;
+pub mod skip;
 pub mod strace;
 pub mod student;
 pub mod tmux;

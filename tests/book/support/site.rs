@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::processes::mark;
 use super::program;
-use super::wait::DEADLINE;
+use super::wait::{DEADLINE, slowness};
 
 pub const WORLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
@@ -150,7 +150,7 @@ impl Site {
                 .expect("it is still there");
             say.send(from.ip()).expect("somebody wants to know");
         });
-        is_ready.recv_timeout(DEADLINE).expect("the server starts");
+        is_ready.recv_timeout(DEADLINE * slowness()).expect("the server starts");
         told
     }
 }

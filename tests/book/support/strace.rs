@@ -74,6 +74,9 @@ pub fn calls(record: &str) -> Vec<Call> {
         if ["+++ ", "--- ", "???"].iter().any(|it| line.starts_with(it)) {
             continue;
         }
+        if line.starts_with("???(") {
+            continue; // who was killed at the call's very beginning
+        }
         if let Some(start) = line.strip_suffix(" <unfinished ...>") {
             begun = start.to_string();
             continue;
