@@ -128,7 +128,8 @@ fn memory_is_raised_and_lowered() {
 /// Where the devices have a hierarchy of version 1, a group of version 2 has its say, too.
 #[test]
 fn a_program_forbids_devices_in_version_2() {
-    let Some((controller, _)) = on_v2() else { return };
+    let test = "a_program_forbids_devices_in_version_2";
+    let Some((controller, _)) = on_v2(test) else { return };
     undisturbed(|| {
         let stage = Stage::of_engine(false).expect("signals can be read");
         let group = Group::make(&stage, "test-1", &[&controller]).expect("root may");
