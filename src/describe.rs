@@ -118,10 +118,7 @@ pub fn spec(
     let user = users::in_image(std::slice::from_ref(&lower), request.user.as_deref())?;
     let (home, user) = (user.home.clone(), user.into());
     let user = rootless::possible(user, request.users, &Numbers::here()?)?;
-    let devices = request.devices.iter().map(|text| Device::read(text));
-    let devices = devices.collect::<Result<Vec<_>>>()?;
-    let resources =
-        Resources { devices: limits::devices::rules(&devices), ..request.limits.read()? };
+    let (devices, resources) = resources(request)?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
     let mut mounts = match &from.view {
@@ -129,7 +126,7 @@ pub fn spec(
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
     mounts.extend(furniture(store, request, plan, network)?);
-    mounts.extend(devices.into_iter().map(|device| device.mount));
+    mounts.extend(devices);
     Ok(Spec {
         oci_version: "1.2.0".into(),
         process: Process {
@@ -162,6 +159,15 @@ fn furniture(
         mounts.push(read_volume(volume)?);
     }
     Ok(mounts)
+}
+
+/// The devices that it gets nodes for, and what it may use.
+fn resources(request: &Request) -> Result<(Vec<Mount>, Resources)> {
+    let devices = request.devices.iter().map(|text| Device::read(text));
+    let devices = devices.collect::<Result<Vec<_>>>()?;
+    let resources =
+        Resources { devices: limits::devices::rules(&devices), ..request.limits.read()? };
+    Ok((devices.into_iter().map(|device| device.mount).collect(), resources))
 }
 
 fn linux(request: &Request, network: &Setup, plan: &Plan, resources: Resources) -> Linux {

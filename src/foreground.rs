@@ -62,16 +62,14 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
         see_to_its_end(store, &stage, &container, connection.address(), it)
     });
     connection.end();
-    match ending {
-        Ok(Ending { status, oom_kills }) if !throw_away => {
-            container.keep(store, status, oom_kills > 0)?;
+    match &ending {
+        Ok(ending) if !throw_away => {
+            container.keep(store, ending.status, ending.oom_kills > 0)?;
         }
         _ => container.remove(store)?,
     }
     let Ending { status, oom_kills } = ending?;
-    if oom_kills > 0 {
-        tell_of_kills(oom_kills, &spec);
-    }
+    tell_of_kills(oom_kills, &spec);
     Ok(status)
 }
 
@@ -105,8 +103,11 @@ fn see_to_its_end(
 }
 
 fn tell_of_kills(count: u64, spec: &Spec) {
-    let processes =
-        if count == 1 { "a process".into() } else { format!("{count} processes") };
+    let processes = match count {
+        0 => return,
+        1 => "a process".into(),
+        _ => format!("{count} processes"),
+    };
     let limit = spec.linux.resources.memory.limit.map(i64::unsigned_abs);
     let limit = limit.map_or_else(
         || "the machine has no more".into(),

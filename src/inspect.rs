@@ -3,10 +3,11 @@
 //! Docker's names for it, as JSON, as far as we have the same; and `Cgroups`, where its limits
 //! can be read by hand: for each controller the folder of its group.
 
+use cgroup::Group;
 use serde_json::{Map, Value, json};
-use stage::{Error, Result};
+use stage::{Error, Pid, Result};
 
-use crate::container::{self, Known};
+use crate::container::{self, Known, State};
 use crate::limits::{self, is_paused};
 use crate::spec::Mount;
 use crate::store::Store;
@@ -17,30 +18,16 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
     let Known { id, spec, state, .. } = &container;
     let first = container.first();
     let group = first.map(|first| limits::group_of(spec, first)).transpose()?.flatten();
-    let paused = group.as_ref().map(is_paused).transpose()?.unwrap_or(false);
     let mut cgroups = Map::new();
     for (controller, folder) in group.iter().flat_map(|group| group.folders()) {
         cgroups.insert(controller, json!(folder));
     }
-    let status = match (first, state.exit_status) {
-        (Some(_), _) if paused => "paused",
-        (Some(_), _) => "running",
-        (None, None) => "created",
-        (None, Some(_)) => "exited",
-    };
     Ok(json!({
         "Id": id,
         "Name": state.name.as_ref().map_or(String::new(), |name| format!("/{name}")),
         "Path": spec.process.args.first(),
         "Args": spec.process.args.get(1..),
-        "State": {
-            "Status": status,
-            "Running": first.is_some(),
-            "Paused": paused,
-            "OOMKilled": state.oom_killed,
-            "Pid": first.map_or(0, |first| first.as_raw()),
-            "ExitCode": state.exit_status.unwrap_or_default(),
-        },
+        "State": state_of(state, first, group.as_ref())?,
         "Config": {
             "Hostname": spec.hostname,
             "Env": spec.process.env,
@@ -52,6 +39,24 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
             "IPAddress": state.address.map_or(String::new(), |address| address.to_string()),
         },
         "Cgroups": cgroups,
+    }))
+}
+
+fn state_of(state: &State, first: Option<Pid>, group: Option<&Group>) -> Result<Value> {
+    let paused = group.map(is_paused).transpose()?.unwrap_or(false);
+    let status = match (first, state.exit_status) {
+        (Some(_), _) if paused => "paused",
+        (Some(_), _) => "running",
+        (None, None) => "created",
+        (None, Some(_)) => "exited",
+    };
+    Ok(json!({
+        "Status": status,
+        "Running": first.is_some(),
+        "Paused": paused,
+        "OOMKilled": state.oom_killed,
+        "Pid": first.map_or(0, Pid::as_raw),
+        "ExitCode": state.exit_status.unwrap_or_default(),
     }))
 }
 

@@ -24,36 +24,32 @@ const CONTROLLERS: [&str; 8] =
     ["cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "freezer", "devices"];
 
 /// A container's own group. Where it goes, all that is in it goes.
-pub struct Limits(Option<(Group, Entrance)>);
+pub struct Limits {
+    /// None without root, and without a limit.
+    group: Option<Group>,
+    entrance: Option<Entrance>,
+    /// Whether the container sees it as the topmost one.
+    is_top: bool,
+}
 
 impl Limits {
     /// Make the group that `spec` names, and write down there what it says.
     pub fn make(stage: &Stage, spec: &Spec) -> Result<Limits> {
-        let resources = &spec.linux.resources;
-        let Some(name) = spec.group() else { return Ok(Limits(None)) };
-        let needed = controllers(resources);
-        let here = |name: &&str| needed.contains(name) || Hierarchy::of(name).is_ok();
-        let wanted: Vec<&str> = CONTROLLERS.into_iter().filter(here).collect();
-        let group = match Group::make(stage, name, &wanted) {
-            // Who is not root and limits nothing does not miss a group.
-            Err(_) if rootless::is_rootless() && needed.is_empty() => {
-                return Ok(Limits(None));
-            }
-            group => group?,
-        };
-        hold(stage, &group, resources)?;
-        let entrance = group.open()?;
-        Ok(Limits(Some((group, entrance))))
+        let group = make_group(stage, spec)?;
+        let entrance = group.as_ref().map(Group::open).transpose()?;
+        Ok(Limits { group, entrance, is_top: spec.namespace("cgroup").is_some() })
     }
 
     /// Enter the group.
     pub fn enter(&self, stage: &Stage) -> Result<()> {
-        self.0.as_ref().map_or(Ok(()), |(_, entrance)| entrance.enter(stage))
+        self.entrance.as_ref().map_or(Ok(()), |entrance| entrance.enter(stage))
     }
 
     /// Show the group at /sys/fs/cgroup, read-only, to who sees it as the topmost one.
     pub fn show(&self, stage: &Stage, root: &Root) -> Result<()> {
-        let Some((group, _)) = &self.0 else { return Ok(()) };
+        let Some(group) = self.group.as_ref().filter(|_| self.is_top) else {
+            return Ok(());
+        };
         match cgroup_ns::mount(stage, root, &group.hierarchies(), true) {
             // Root of a user namespace may be refused. Then there is nothing to see.
             Err(error) if error.is_refusal() => Ok(()),
@@ -63,9 +59,8 @@ impl Limits {
 
     /// Let `first` notice the signals that we pass on, also while it is paused.
     pub fn let_hear(&self, first: &mut Child) -> Result<()> {
-        if let Some((group, _)) = &self.0
-            && group.has(freezer::CONTROLLER)
-        {
+        let freezes = |group: &&Group| group.has(freezer::CONTROLLER);
+        if let Some(group) = self.group.as_ref().filter(freezes) {
             first.wake_by(freezer::thaw_later(group)?);
         }
         Ok(())
@@ -74,13 +69,28 @@ impl Limits {
     /// Take the group away, with all that is in it. Returns how many processes the kernel has
     /// ended in it for want of memory.
     pub fn end(self, stage: &Stage) -> Result<u64> {
-        let Some((group, entrance)) = self.0 else { return Ok(0) };
-        drop(entrance);
+        let Some(group) = self.group else { return Ok(0) };
         let kills =
             if group.has(memory::CONTROLLER) { memory::kills(&group)? } else { 0 };
         group.remove(stage)?;
         Ok(kills)
     }
+}
+
+fn make_group(stage: &Stage, spec: &Spec) -> Result<Option<Group>> {
+    let resources = &spec.linux.resources;
+    let Some(name) = spec.group() else { return Ok(None) };
+    let needed = controllers(resources);
+    let mut group = Group::make(stage, name, &needed)?;
+    for controller in CONTROLLERS.into_iter().filter(|name| Hierarchy::of(name).is_ok()) {
+        match group.extend(stage, controller) {
+            // Who is not root has what was given to it, and may do without the rest.
+            Err(_) if rootless::is_rootless() => {}
+            extended => extended?,
+        }
+    }
+    hold(stage, &group, resources)?;
+    Ok((!group.hierarchies().is_empty()).then_some(group))
 }
 
 /// The controllers that a container cannot do without.

@@ -48,9 +48,7 @@ pub fn contain<'s>(
         limits.enter(stage)?;
 
         // Lesson 17, cgroup-ns: the group that we are in is the topmost one that we see.
-        if spec.namespace("cgroup").is_some() {
-            cgroup_ns::isolate(stage)?;
-        }
+        isolate_groups(stage, spec)?;
 
         // Lesson 6, net: a network stack of our own, or that of another container. A cable
         // is laid to it meanwhile.
@@ -77,9 +75,7 @@ pub fn contain<'s>(
         mount::furnish::devices(stage, &root)?;
 
         // Lesson 17 again: our own group, where programs look for their limits.
-        if spec.namespace("cgroup").is_some() {
-            limits.show(stage, &root)?;
-        }
+        limits.show(stage, &root)?;
 
         // Lesson 20, pivot: our root becomes "/", the host's is gone.
         pivot::enter(stage, &spec.root.path)?;
@@ -93,11 +89,7 @@ pub fn contain<'s>(
         // looked up in the new root, where no link can lead to the host any more.
         let root = Root::open(Path::new("/"))?;
         enter_working_directory(&spec.process.cwd)?;
-        if spec.root.readonly {
-            for (place, _) in spec.stacks()? {
-                pivot::read_only(stage, &place)?;
-            }
-        }
+        fix_files(stage, spec)?;
         protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
         drop(root);
@@ -135,6 +127,20 @@ fn enter_network(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<()> {
 /// given us one already.
 fn take_address(word: &str) -> Result<()> {
     if word.is_empty() { Ok(()) } else { bridge::configure(word).map(drop) }
+}
+
+/// See no group but our own and those below, unless the host's are to be seen.
+fn isolate_groups(stage: &Stage, spec: &Spec) -> Result<()> {
+    match spec.namespace("cgroup") {
+        Some(_) => cgroup_ns::isolate(stage),
+        None => Ok(()),
+    }
+}
+
+/// Let nobody write to the root file system, if that is asked for.
+fn fix_files(stage: &Stage, spec: &Spec) -> Result<()> {
+    let stacks = if spec.root.readonly { spec.stacks()? } else { Vec::new() };
+    stacks.iter().try_for_each(|(place, _)| pivot::read_only(stage, place))
 }
 
 /// Start the container's number 1, which plays `first`.

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{IsTerminal, stdout};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use block_io::Traffic;
@@ -17,6 +16,7 @@ use crate::container::{self, Known};
 use crate::limits;
 use crate::limits::units::{in_decimals, in_words};
 use crate::store::Store;
+use crate::sys;
 
 /// How long is looked between two counts.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -52,8 +52,7 @@ struct Sample {
 pub fn show(store: &Store, names: &[String], once: bool) -> Result<()> {
     let mut before = samples(store, names)?;
     loop {
-        // Not a wait for something: what is measured takes its time.
-        thread::sleep(WINDOW);
+        sys::let_pass(WINDOW)?;
         let now = samples(store, names)?;
         let rows = now.iter().map(|(id, sample)| sample.row(before.get(id)));
         let table = table(&rows.collect::<Vec<_>>());

@@ -9,8 +9,10 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{SFlag, fstat, major, minor, stat};
@@ -62,6 +64,12 @@ pub fn device(path: &Path) -> Option<(&'static str, u32, u32)> {
     };
     let number = |number: u64| u32::try_from(number).ok();
     Some((kind, number(major(node.st_rdev))?, number(minor(node.st_rdev))?))
+}
+
+/// Let `time` pass, because that is how long something is measured.
+pub fn let_pass(time: Duration) -> Result<()> {
+    let time = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
+    poll(&mut [], time).map(drop).map_err(|errno| Error::call("poll", errno))
 }
 
 /// End process `pid` at once. One that has ended meanwhile is not an error.

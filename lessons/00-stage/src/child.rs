@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -160,8 +160,6 @@ impl Stage {
     ) -> Result<Child<'_>> {
         self.before(call)?;
         self.signals.hold()?;
-        let pipe =
-            || pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::call("pipe2", errno));
         let ((report, tell), (listen, go)) = (pipe()?, pipe()?);
         let terminal = Terminal::remember();
         let forked = how().map_err(|errno| Error::call(call, errno))?;
@@ -214,6 +212,10 @@ impl Stage {
         cue.listen()?;
         self.signals.release()
     }
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::call("pipe2", errno))
 }
 
 #[allow(unsafe_code, reason = "nix marks fork(2) as unsafe")]

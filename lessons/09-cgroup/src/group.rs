@@ -17,6 +17,7 @@ use crate::{Hierarchy, PARENT, Version, upkeep};
 /// A group of ours: a folder in each hierarchy that it takes. Dropped, one that we have made
 /// is removed, with all processes in it; if we are killed, by the next [`crate::sweep`].
 pub struct Group {
+    name: String,
     places: Vec<Place>,
     /// None if somebody else has made it, and keeps it.
     ledger: Option<Ledger>,
@@ -39,8 +40,9 @@ impl Group {
             Error::input(format!("there is a group {name} already"))
                 .hint("`lab clean` removes what killed lessons have left")
         })?;
-        let mut group = Group { places: Vec::new(), ledger: Some(ledger) };
-        controllers.iter().try_for_each(|it| group.extend(stage, name, it))?;
+        let (name, places) = (name.to_string(), Vec::new());
+        let mut group = Group { name, places, ledger: Some(ledger) };
+        controllers.iter().try_for_each(|it| group.extend(stage, it))?;
         Ok(group)
     }
 
@@ -57,16 +59,17 @@ impl Group {
                 places.push(Place { hierarchy, folder });
             }
         }
-        let is_there = !places.is_empty();
-        Ok(is_there.then_some(Group { places, ledger: None }))
+        let (name, is_there) = (name.to_string(), !places.is_empty());
+        Ok(is_there.then_some(Group { name, places, ledger: None }))
     }
 
-    /// Make the group's folder where `controller` is, unless that is one that it has.
-    fn extend(&mut self, stage: &Stage, name: &str, controller: &str) -> Result<()> {
+    /// Let `controller` limit and count in the group, too: make its folder where that is, unless
+    /// it has one there.
+    pub fn extend(&mut self, stage: &Stage, controller: &str) -> Result<()> {
         let hierarchy = Hierarchy::of(controller)?;
         let base = Base::find(&hierarchy, controller)?;
         let parent = base.parent();
-        let folder = parent.join(name);
+        let folder = parent.join(&self.name);
         let needs_filling = controller == "cpuset" && hierarchy.version == Version::V1;
         let _turn = base.lock()?;
         make_folder(stage, &parent)?;

@@ -158,17 +158,11 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Import(args) => import_image(&store(false)?, args),
         Command::Rm(args) => each(args, &store(false)?, container::remove_ended),
         Command::Inspect(args) => show(&store(false)?, args),
-        Command::Update(args) => {
-            let asked = args.limits.request();
-            each(&args.which, &store(false)?, |store, which| {
-                control::update(store, which, &asked)
-            })
-        }
+        Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => each(args, &store(false)?, control::pause),
         Command::Unpause(args) => each(args, &store(false)?, control::unpause),
         Command::Stats(args) => {
-            stats::show(&store(false)?, &args.containers, args.no_stream)?;
-            Ok(0)
+            stats::show(&store(false)?, &args.containers, args.no_stream).map(|()| 0)
         }
     }
 }
@@ -224,6 +218,11 @@ fn each(
         }
     }
     result
+}
+
+fn update(store: &Store, args: &Update) -> Result<u8> {
+    let asked = args.limits.request();
+    each(&args.which, store, |store, which| control::update(store, which, &asked))
 }
 
 /// Another failure: the last one is for the exit status.

@@ -19,7 +19,7 @@ use super::killing::endless;
 use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
 use crate::support::rootfs::busybox;
-use crate::support::wait::until;
+use crate::support::wait::{until, within};
 
 /// A container called `box` that runs until it is ended.
 struct Container {
@@ -118,6 +118,11 @@ impl Drop for Container {
     }
 }
 
+/// Let `time` pass, because that is how long something is looked at.
+fn pass(time: Duration) {
+    within(time, || None::<()>);
+}
+
 /// Microseconds that the container has used, waited for a processor, and the quota's periods,
 /// in all and those in which it was used up.
 fn usage(running: &Container) -> [u64; 4] {
@@ -133,7 +138,7 @@ fn usage(running: &Container) -> [u64; 4] {
 /// the quota was used up.
 fn share(running: &Container, time: Duration) -> [f64; 3] {
     let (start, before) = (Instant::now(), usage(running));
-    std::thread::sleep(time);
+    pass(time);
     let after = usage(running);
     let window = start.elapsed().as_secs_f64() * 1e6;
     let [used, waited, periods, throttled] =
@@ -395,7 +400,7 @@ fn time_stands_still_and_goes_on() {
         assert_eq!(counting.engine(&["pause", "box"]).assert_status(0).out, "box\n");
         assert_eq!(status(), "paused\n");
         let before = fs::read_to_string(&root).expect("it is there");
-        std::thread::sleep(Duration::from_millis(200));
+        pass(Duration::from_millis(200));
         assert_eq!(fs::read_to_string(&root).expect("it is there"), before);
         counting.engine(&["pause", "box"]).assert_status(1).assert_one_error();
         counting.ask(&["true"]).assert_status(1).assert_one_error();
