@@ -9,7 +9,6 @@
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 use std::{fs, io, thread};
 
 const GROUP: &str = "fakedocker-freezer-exercise";
@@ -56,12 +55,12 @@ fn freeze(group: &Path) -> io::Result<()> {
     }
     let state = group.join("freezer.state");
     // Who waits for a device at the wrong moment does not hear it the first time.
-    for _ in 0..20 {
+    for _ in 0..100 {
         fs::write(&state, "FROZEN")?;
         if fs::read_to_string(&state)?.trim() == "FROZEN" {
             break;
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::yield_now();
     }
     Ok(())
 }
