@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use block_io::disk::Disk;
@@ -15,7 +15,6 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 use stage::{Pid, Stage};
 
-use super::killing::endless;
 use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
 use crate::support::rootfs::busybox;
@@ -26,65 +25,68 @@ struct Container {
     store: Store,
     /// Its engine, until it has ended.
     child: Option<Child>,
+    /// What `inspect` says of it.
+    known: Value,
+    /// Its first process, and its group as lesson 9 finds it.
+    first: Pid,
+    group: Group,
+    _root: Folder,
+}
+
+/// A root file system as a folder. In the lab VM that is faster than an image.
+fn root() -> Folder {
+    let root = Folder::new("root");
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(root.path()).arg("-xf").arg(busybox());
+    assert!(tar.status().expect("tar starts").success());
+    root
 }
 
 impl Container {
     /// With these `flags`, playing `script`.
     fn playing(flags: &[&str], script: &str) -> Container {
-        let store = Store::with("busybox", &busybox());
-        let named = ["--name", "box", "--network", "none"];
-        let args = [&named[..], flags, &["busybox", "sh", "-c", script]].concat();
-        let child = store.run(&args).start();
-        let running = Container { store, child: Some(child) };
-        until("a container that runs", || running.first());
-        running
+        let (store, root) = (Store::new(), root());
+        let named = ["--name", "box", "--network", "none", "--rootfs", &root.at("")];
+        let child =
+            store.run(&[&named[..], flags, &["sh", "-c", script]].concat()).start();
+        Container::watched(store, child, root)
     }
 
     fn doing_nothing(flags: &[&str]) -> Container {
-        let store = Store::with("busybox", &busybox());
-        let flags = [&["--rm", "--name", "box", "--network", "none"], flags].concat();
-        let child = endless(&store, &flags, "busybox");
-        let running = Container { store, child: Some(child) };
-        until("a container that runs", || running.first());
-        running
+        Container::playing(flags, "exec tail -f /dev/null")
+    }
+
+    fn watched(store: Store, child: Child, root: Folder) -> Container {
+        let known = until("a container that runs", || {
+            let seen = store.engine(&["inspect", "box"]).end();
+            let list: Value = serde_json::from_str(&seen.out).ok()?;
+            list[0]["State"]["Pid"]
+                .as_i64()
+                .filter(|pid| *pid > 0)
+                .map(|_| list[0].clone())
+        });
+        let pid = known["State"]["Pid"].as_i64().and_then(|pid| pid.try_into().ok());
+        let first = Pid::from_raw(pid.expect("a PID is an i32"));
+        let group = Group::of(known["Id"].as_str().expect("it is text"), first);
+        let group = group.expect("its groups can be read").expect("it has one");
+        Container { store, child: Some(child), known, first, group, _root: root }
     }
 
     fn engine(&self, args: &[&str]) -> Ending {
         self.store.engine(args).end()
     }
 
-    fn inspect(&self) -> Option<Value> {
-        let seen = self.engine(&["inspect", "box"]);
-        let list: Value = serde_json::from_str(&seen.out).ok()?;
-        Some(list[0].clone())
-    }
-
-    /// The PID of its first process, if it runs.
-    fn first(&self) -> Option<Pid> {
-        let seen = self.inspect()?;
-        let pid = seen["State"]["Pid"].as_i64().filter(|pid| *pid > 0)?;
-        Some(Pid::from_raw(pid.try_into().expect("a PID is an i32")))
-    }
-
-    /// Its group, as lesson 9 finds it.
-    fn group(&self) -> Group {
-        let id = self.inspect().expect("it is known")["Id"].clone();
-        let id = id.as_str().expect("an ID is text").to_string();
-        let first = self.first().expect("it runs");
-        Group::of(&id, first).expect("its groups can be read").expect("it has one")
-    }
-
     /// What is in a file of its group: by the path that `inspect` shows, as by hand.
     fn read(&self, controller: &str, [old, new]: [&str; 2]) -> String {
-        let (name, file) = match self.group().version(controller) {
+        let (name, file) = match self.group.version(controller) {
             Ok(Version::V1) => (controller, old),
             _ if controller == "blkio" => ("io", new),
             _ => (controller, new),
         };
-        let seen = self.inspect().expect("it is known");
-        let folder = seen["Cgroups"][name].as_str().unwrap_or_else(|| panic!("{seen:#}"));
-        let path = PathBuf::from(folder).join(file);
-        fs::read_to_string(&path).expect("it is there").trim().to_string()
+        let folder = self.known["Cgroups"][name].as_str();
+        let folder = folder.unwrap_or_else(|| panic!("{:#}", self.known));
+        let text = fs::read_to_string(PathBuf::from(folder).join(file));
+        text.expect("it is there").trim().to_string()
     }
 
     /// What `command` in there prints.
@@ -126,10 +128,9 @@ fn pass(time: Duration) {
 /// Microseconds that the container has used, waited for a processor, and the quota's periods,
 /// in all and those in which it was used up.
 fn usage(running: &Container) -> [u64; 4] {
-    let group = running.group();
-    let usage = cgroup_cpu::usage(&group).expect("it is counted");
-    let first = running.first().expect("it runs");
-    let waited = fs::read_to_string(format!("/proc/{first}/schedstat")).expect("it runs");
+    let usage = cgroup_cpu::usage(&running.group).expect("it is counted");
+    let waited = fs::read_to_string(format!("/proc/{}/schedstat", running.first));
+    let waited = waited.expect("it runs");
     let waited = waited.split(' ').nth(1).and_then(|it| it.parse::<u64>().ok());
     [usage.micros, waited.expect("a number") / 1000, usage.periods, usage.throttled]
 }
@@ -192,10 +193,11 @@ fn which_processors() {
 fn memory_and_what_happens_to_a_hog() {
     undisturbed(|| {
         let sibling = Sibling::start();
-        let store = Store::with("busybox", &busybox());
+        let (store, root) = (Store::new(), root());
         let hog = "x=0123456789abcdef; while :; do x=$x$x; done";
         let limits = ["--memory", "32m", "--network", "none", "--name", "hog"];
-        let run = [&["run"], &limits[..], &["busybox", "sh", "-c", hog]].concat();
+        let script = ["--rootfs", &root.at(""), "sh", "-c", hog];
+        let run = [&["run"], &limits[..], &script].concat();
         let ending = store.engine(&run).end();
         let told = "warning: out of memory: the kernel killed a process of the container; \
                     --memory is 32MiB\n";
@@ -231,7 +233,7 @@ impl Sibling {
     fn start() -> Sibling {
         let folder = Folder::new("sibling");
         let script = "i=0; while env true; do i=$((i+1)); echo $i >$0; done";
-        let mut command = std::process::Command::new("sh");
+        let mut command = Command::new("sh");
         command.args(["-c", script, &folder.at("count")]);
         let child = crate::support::processes::mark(&mut command).spawn();
         let sibling = Sibling { child: child.expect("sh starts"), folder };
@@ -262,11 +264,11 @@ impl Drop for Sibling {
 fn tasks_and_what_happens_to_a_fork_bomb() {
     undisturbed(|| {
         let sibling = Sibling::start();
-        let bomb =
-            "b() { b | b & }; b 2>/dev/null; while :; do sleep 1; b 2>/dev/null; done";
+        // Its first process makes others without end, and goes on when that fails.
+        let bomb = "exec awk 'BEGIN { while (1) system(\"sleep 1000 &\") }' 2>/dev/null";
         let bomb = Container::playing(&["--pids-limit", "20"], bomb);
         assert_eq!(bomb.read("pids", ["pids.max"; 2]), "20");
-        let refused = || pids::refusals(&bomb.group()).is_ok_and(|count| count > 20);
+        let refused = || pids::refusals(&bomb.group).is_ok_and(|count| count > 20);
         until("a fork that is refused", || refused().then_some(()));
         sibling.goes_on();
         let tasks = bomb.read("pids", ["pids.current"; 2]);
@@ -314,7 +316,7 @@ fn how_fast_to_and_from_a_disk() {
             // 3 MiB, of which the kernel may let some go at once.
             assert!(start.elapsed() > Duration::from_secs(2), "{:?}", start.elapsed());
         }
-        let traffic = block_io::traffic(&slow.group()).expect("it is counted");
+        let traffic = block_io::traffic(&slow.group).expect("it is counted");
         assert!(traffic.read >= 3 * MIB && traffic.written >= 3 * MIB, "{traffic:?}");
         slow.end().assert_status(137);
     });
@@ -324,7 +326,7 @@ fn how_fast_to_and_from_a_disk() {
 fn its_part_of_a_disk_where_a_scheduler_knows_parts() {
     undisturbed(|| {
         let part = Container::doing_nothing(&["--blkio-weight", "500"]);
-        let group = part.group();
+        let group = &part.group;
         let folder = group.folder("blkio").expect("it has one");
         let names = ["blkio.weight", "blkio.bfq.weight", "io.weight", "io.bfq.weight"];
         let found = names.iter().find(|name| folder.join(name).exists());
@@ -367,8 +369,7 @@ fn the_group_that_it_sees() {
     undisturbed(|| {
         for (mode, is_top) in [("private", true), ("host", false)] {
             let container = Container::doing_nothing(&["--cgroupns", mode]);
-            let group = container.group();
-            let whole = group.path("pids").expect("it has one");
+            let whole = container.group.path("pids").expect("it has one");
             let seen = container.ask(&["cat", "/proc/self/cgroup"]).out;
             // Who joins is in the group, too: both see one.
             let first = container.ask(&["cat", "/proc/1/cgroup"]).out;
@@ -377,7 +378,7 @@ fn the_group_that_it_sees() {
                 seen.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
             let whole = whole.display().to_string();
             assert_eq!(paths.contains(&whole.as_str()), !is_top, "{mode}: {seen}");
-            assert!(paths.contains(&"/"), "{mode}: {seen}");
+            assert!(!is_top || paths.contains(&"/"), "{mode}: {seen}");
             container.end().assert_status(137);
         }
     });
@@ -388,7 +389,7 @@ fn time_stands_still_and_goes_on() {
     undisturbed(|| {
         let script = "i=0; while :; do i=$((i+1)); echo $i >/count; done";
         let counting = Container::playing(&[], script);
-        let root = format!("/proc/{}/root/count", counting.first().expect("it runs"));
+        let root = format!("/proc/{}/root/count", counting.first);
         let count = || fs::read_to_string(&root).ok()?.trim().parse::<u64>().ok();
         let runs = || {
             let before = until("a number", count);
@@ -441,7 +442,7 @@ fn what_it_uses() {
             ]
         );
         let cells = cells(line);
-        let id = busy.inspect().expect("it is known")["Id"].to_string();
+        let id = busy.known["Id"].to_string();
         assert!(
             id.trim_matches('"').starts_with(&cells[0]) && cells[0].len() == 12,
             "{line}"

@@ -249,6 +249,8 @@ fn who_joins_may_be_somebody_else() {
             assert_eq!(piped.assert_status(0).out, "out\n");
             child.kill().expect("it is there");
             child.wait().expect("it ends");
+            // The next command takes away what it has left.
+            store.engine(&["stats", "--no-stream"]).end().assert_status(0);
         });
     });
 }
