@@ -1,7 +1,8 @@
 //! What do running containers use at this moment?
 //!
 //! What the kernel has counted for their groups: read twice, because a share of a processor
-//! is the difference of two counts by the time between them.
+//! is the difference of two counts by the time between them. Version 1 counts what goes to and
+//! comes from a disk only where a limit is written for it, or was once.
 
 use std::collections::BTreeMap;
 use std::fs;

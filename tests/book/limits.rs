@@ -62,6 +62,34 @@ fn what_version_2_was_made_to_let_through_is_taken_back() {
     });
 }
 
+/// The group that all of ours are in may have one of somebody else's in it, and so may the
+/// hierarchy, with our name.
+#[test]
+fn groups_of_others_are_left_alone() {
+    undisturbed(|| {
+        let at = Hierarchy::of("pids").expect("it is mounted").at;
+        let others = [at.join("fakedocker/other"), at.join("fakedocker-other")];
+        let mut sleeper =
+            Command::new("sleep").arg("infinity").spawn().expect("sleep starts");
+        for group in &others {
+            fs::create_dir_all(group).expect("root may");
+            fs::write(group.join("cgroup.procs"), sleeper.id().to_string())
+                .expect("root may");
+        }
+        let stage = Stage::of_engine(false).expect("signals can be read");
+        let group = Group::make(&stage, "test-1", &["pids"]).expect("root may");
+        group.remove(&stage).expect("nobody is in it");
+        cgroup::sweep().expect("it can read its notes");
+        assert_eq!(sleeper.try_wait().ok(), Some(None), "it runs");
+        sleeper.kill().expect("it is our child");
+        sleeper.wait().expect("it ends");
+        for group in &others {
+            fs::remove_dir(group).expect("it was left alone");
+        }
+        cgroup::sweep().expect("the group of ours goes when it is empty");
+    });
+}
+
 #[test]
 fn two_groups_of_one_name_are_refused() {
     undisturbed(|| {

@@ -50,7 +50,7 @@ impl Programs {
         Ending::of(processes::mark(&mut command).output().expect("unshare is there"))
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 }

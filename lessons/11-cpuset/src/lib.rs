@@ -26,19 +26,25 @@ pub fn bind_memory(stage: &Stage, group: &Group, nodes: &str) -> Result<()> {
     group.set(stage, "cpuset", "cpuset.mems", nodes)
 }
 
-/// The core that we run on at this moment: the field `processor` of /proc/PID/stat.
-pub fn current_core() -> Result<usize> {
-    let path = "/proc/self/stat";
-    let stat = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
+/// The core that `process` runs on at this moment, or ran on last: the field `processor` of
+/// /proc/PID/stat.
+pub fn current_core(process: &str) -> Result<usize> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
     // The second field is our name, in brackets, and may hold anything. The 39th is wanted.
     let after_name = stat.rsplit(") ").next().unwrap_or_default();
     let field = after_name.split(' ').nth(39 - 3).and_then(|field| field.parse().ok());
-    field.ok_or_else(|| Error::input("/proc/self/stat has no processor"))
+    field.ok_or_else(|| Error::input(format!("{path} has no processor")))
 }
 
-/// The same as the kernel says it of `process`: a list such as `0-3`.
+/// The cores that `process` may run on: a list such as `0-3`.
 pub fn allowed(process: &str) -> Result<String> {
     proc::status_line(process, "Cpus_allowed_list")
+}
+
+/// The nodes that its memory may come from.
+pub fn nodes(process: &str) -> Result<String> {
+    proc::status_line(process, "Mems_allowed_list")
 }
 
 fn online() -> String {

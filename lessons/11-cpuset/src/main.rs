@@ -1,7 +1,7 @@
 //! Lesson 11, the demonstration: `cpuset [OPTIONS] [-- COMMAND [ARG]...]`.
 //!
-//! A child chooses one core for itself. Then its group is bound to another one: the child is
-//! moved, and cannot go back. COMMAND runs there, too.
+//! A child chooses one core for itself, and has a child that keeps it busy. Then their group is
+//! bound to another core: both are moved, and cannot go back. COMMAND runs there, too.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,10 @@ use cgroup::Group;
 use cgroup_cpu::{cores, pin};
 use clap::Parser;
 use stage::{Command, Cue, Evidence, Flags, Program, Result, Stage, Verdict};
+
+mod watch;
+
+use watch::watch;
 
 /// Lesson 11: which core am I on?
 #[derive(Parser)]
@@ -42,7 +46,11 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
 
     let free = container.evidence()?;
     group.add(stage, container.pid())?;
+    container.proceed()?;
+    let busy = container.evidence()?;
+    let wanted = watch(stage, &mut container, &busy["PID"], [chosen, bound])?;
     cpuset::bind(stage, &group, &bound.to_string())?;
+    let forced = watch(stage, &mut container, &busy["PID"], [chosen, bound])?;
     container.proceed()?;
     let moved = container.evidence()?;
     let after = look_outside(stage)?;
@@ -51,17 +59,29 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
 
     Ok(Verdict::on(claim)
         .equal("the core that it chose", chosen, &free["processor"])
-        .equal("the core that it was moved to", bound, &moved["processor"])
+        .equal("where its loop ran", chosen, &wanted["seen on"])
+        .equal("where it ran when the group was bound", bound, &forced["seen on"])
+        .equal("where the container itself was moved to", bound, &moved["processor"])
         .equal("the cores that it may use", bound, &moved["allowed"])
         .equal("to go back", "EINVAL", &moved["going back"])
         .equal("the cores that we may use", &before["allowed"], &after["allowed"])
         .status(status))
 }
 
-/// The container: chooses, is moved while it waits, tries to go back, and becomes COMMAND.
+/// The container: chooses, has a busy child, is moved meanwhile, tries to go back, and becomes
+/// COMMAND.
 fn live(stage: &Stage, cue: &mut Cue, chosen: usize, command: &Command) -> Result<u8> {
     pin(stage, chosen)?;
     cue.report(look(stage, "container")?)?;
+    let mut busy = stage.fork(|_| {
+        loop {
+            std::hint::spin_loop();
+        }
+    })?;
+    let mut its = Evidence::default();
+    its.record("PID", busy.pid());
+    cue.report(its)?;
+    busy.kill()?;
     let mut seen = look(stage, "container")?;
     let refusal = match pin(stage, chosen) {
         Ok(()) => "granted".to_string(),
@@ -74,10 +94,11 @@ fn live(stage: &Stage, cue: &mut Cue, chosen: usize, command: &Command) -> Resul
     cue.exec(stage, &Program::from_command(command))
 }
 
-/// Where we run, and where we may.
+/// Where we run, and where we may; and where our memory may come from.
 fn look(stage: &Stage, who: &str) -> Result<Evidence> {
-    let seen = stage.look(who).fact("processor", cpuset::current_core()?);
-    Ok(seen.fact("allowed", cpuset::allowed("self")?).end())
+    let seen = stage.look(who).fact("processor", cpuset::current_core("self")?);
+    let seen = seen.fact("allowed", cpuset::allowed("self")?);
+    Ok(seen.fact("memory of", format!("node {}", cpuset::nodes("self")?)).end())
 }
 
 /// Where we may run ourselves: on which core we do changes from moment to moment.

@@ -60,6 +60,22 @@ fn the_machine_is_an_image() {
     });
 }
 
+/// Groups of version 1 are the host's root's; version 2's may be given away
+/// (`limits/delegation.rs`).
+#[test]
+fn a_limit_that_cannot_be_had_is_refused() {
+    undisturbed(|| {
+        let student = Student::new();
+        for flag in ["--memory=64m", "--cpus=0.5", "--pids-limit=10"] {
+            let run = student.run(&[flag, "--network", "none", "host", "true"]).end();
+            let error = run.assert_status(125).err.clone();
+            assert!(error.contains("EACCES (Permission denied)\nhint: "), "{error}");
+            assert!(error.contains("sudo"), "{error}");
+        }
+        assert_eq!(containers(&student), [""; 0]);
+    });
+}
+
 /// What a student may not see is missing, and two lines say so, beside what is piped.
 #[test]
 fn what_is_missing_of_the_machine_is_told_once() {

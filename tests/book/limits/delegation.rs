@@ -119,6 +119,43 @@ fn who_was_given_a_part_of_the_tree_limits_there() {
     });
 }
 
+/// The engine, as the student runs it: a shell's words, with the store in memory and busybox
+/// as the image.
+fn container(flags: &str, command: &str) -> String {
+    let image = "mkdir -p /mnt/root/bin && cp /bin/busybox /mnt/root/bin/busybox";
+    format!(
+        "{image} && exec $0 --root /mnt/store run --rm --network none {flags} \
+         --rootfs /mnt/root /bin/busybox {command}"
+    )
+}
+
+#[test]
+fn who_was_given_a_part_of_the_tree_limits_containers_there() {
+    let test = "who_was_given_a_part_of_the_tree_limits_containers_there";
+    let Some(top) = on_v2(test) else { return };
+    undisturbed(|| {
+        let programs = Programs::copied(&["fakedocker".to_string()]);
+        let given = Given::new(&top);
+        let room = "mount -t tmpfs -o mode=1777 tmpfs /mnt";
+        let enter = format!("{room}; echo $$ >{}/cgroup.procs", given.folder.display());
+        let limits = "-m 64m --pids-limit 10 --cpus 0.5";
+        let files = ["pids.max", "memory.max", "cpu.max"]
+            .map(|it| format!("/sys/fs/cgroup/{it}"));
+        let script = container(limits, &format!("cat {}", files.join(" ")));
+        let ours = programs.path("fakedocker");
+        let ending = programs.run(&enter, &["sh", "-c", &script, &ours]);
+        ending.assert(0, &["10", "67108864", "50000 100000"]);
+        given.assert_empty();
+        // Without a part of the tree a container runs as ever, but with no limit.
+        let enter = format!("{room}; echo $$ >{}/cgroup.procs", top.display());
+        let run =
+            |flags| programs.run(&enter, &["sh", "-c", &container(flags, "true"), &ours]);
+        run("").assert(0, &[]);
+        let how = "`systemd-run --user --scope -p Delegate=yes PROGRAM`";
+        run("-m 64m").assert(125, &["EACCES (Permission denied)", how]);
+    });
+}
+
 #[test]
 fn who_was_given_nothing_is_told_how_to_get_it() {
     let Some(top) = on_v2("who_was_given_nothing_is_told_how_to_get_it") else { return };
