@@ -67,19 +67,37 @@ pub fn pids_of(pid: Pid) -> Result<Vec<i32>> {
 /// SigCgt) or keeps it for later (the line SigBlk).
 pub fn hears(pid: Pid, signal: Signal) -> bool {
     let process = pid.to_string();
-    is_in_mask(&process, "SigCgt", signal) || is_in_mask(&process, "SigBlk", signal)
+    if is_in(signals(&process, "SigCgt"), signal) {
+        return true;
+    }
+    // While it forks, the C library blocks all signals, also those that nobody waits for.
+    // That is no wish to hear them, and over in a moment.
+    for _ in 0..LOOKS {
+        let blocked = signals(&process, "SigBlk");
+        if !is_in(blocked, Signal::SIGSEGV) {
+            return is_in(blocked, signal);
+        }
+    }
+    false
 }
+
+/// How often to look whether a process still forks. One that never does anything else is no
+/// better than deaf.
+const LOOKS: usize = 100;
 
 /// Whether `process` (a PID or `self`) ignores `signal` (the line SigIgn).
 pub fn ignores(process: &str, signal: Signal) -> bool {
-    is_in_mask(process, "SigIgn", signal)
+    is_in(signals(process, "SigIgn"), signal)
 }
 
-/// Whether a line of signal masks in /proc/`process`/status has the bit of `signal`.
-fn is_in_mask(process: &str, line: &str, signal: Signal) -> bool {
+/// A line of signals in /proc/`process`/status, a bit for each.
+fn signals(process: &str, line: &str) -> u64 {
     let mask = status_line(process, line).ok();
-    let bits = mask.and_then(|mask| u64::from_str_radix(&mask, 16).ok());
-    bits.is_some_and(|bits| bits & (1 << (signal as i32 - 1)) != 0)
+    mask.and_then(|mask| u64::from_str_radix(&mask, 16).ok()).unwrap_or_default()
+}
+
+fn is_in(signals: u64, signal: Signal) -> bool {
+    signals & (1 << (signal as i32 - 1)) != 0
 }
 
 /// The value of line `name` in /proc/`process`/status, its fields a space apart; `process`
