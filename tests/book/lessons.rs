@@ -38,6 +38,19 @@ pub fn lesson(name: &str) -> Command {
     command
 }
 
+/// The same for a test that is not about the claim: measured for a short time, if at all.
+pub fn brief(name: &str) -> Command {
+    let mut command = lesson(name);
+    command.args(in_brief(name));
+    command
+}
+
+/// The options by which a lesson measures for a short time.
+pub fn in_brief(name: &str) -> &'static [&'static str] {
+    const MEASURING: [&str; 2] = ["cgroup-cpu", "io"];
+    if MEASURING.contains(&name) { &["--seconds", "1"] } else { &[] }
+}
+
 /// Run it to its end, with nothing on standard input unless `command` says otherwise.
 pub fn run(command: &mut Command) -> Ending {
     let output = command.output().expect("the lesson starts");
@@ -141,7 +154,7 @@ fn the_claims_of_further_acts_are_proved() {
 #[test]
 fn the_status_is_the_commands() {
     each(|name| {
-        let ending = run(lesson(name).args(["--", "sh", "-c", "exit 7"]));
+        let ending = run(brief(name).args(["--", "sh", "-c", "exit 7"]));
         ending.assert_status(7).assert_proved();
     });
 }
@@ -152,7 +165,7 @@ fn a_shell_reads_from_a_pipe() {
         let (reader, mut writer) = io::pipe().expect("there are pipes");
         writer.write_all(b"hostname\necho $$\nexit 5\n").expect("it fits into the pipe");
         drop(writer);
-        let ending = run(lesson(name).stdin(reader));
+        let ending = run(brief(name).stdin(reader));
         ending.assert_status(5).assert_proved();
         let is_pid = |line: &str| line.parse::<u32>().is_ok();
         assert!(ending.out.lines().any(is_pid), "no `echo $$` in:\n{}", ending.out);
@@ -162,14 +175,14 @@ fn a_shell_reads_from_a_pipe() {
 #[test]
 fn a_shell_with_nothing_to_read_ends() {
     each(|name| {
-        run(lesson(name).stdin(Stdio::null())).assert_status(0).assert_proved();
+        run(brief(name).stdin(Stdio::null())).assert_status(0).assert_proved();
     });
 }
 
 #[test]
 fn quiet_is_evidence_and_verdict() {
     each(|name| {
-        let ending = run(lesson(name).args(["--quiet", "--", "true"]));
+        let ending = run(brief(name).args(["--quiet", "--", "true"]));
         ending.assert_status(0).assert_proved();
         assert!(!ending.out.contains('→'), "{}", ending.out);
         assert!(ending.out.lines().count() > 1, "no evidence in:\n{}", ending.out);
@@ -179,7 +192,7 @@ fn quiet_is_evidence_and_verdict() {
 #[test]
 fn json_is_an_event_a_line() {
     each(|name| {
-        let ending = run(lesson(name).args(["--json", "--", "echo", "COMMAND speaks"]));
+        let ending = run(brief(name).args(["--json", "--", "echo", "COMMAND speaks"]));
         ending.assert_status(0);
         assert_eq!(ending.err, "COMMAND speaks\n");
         let parse = |line: &str| -> Value { serde_json::from_str(line).expect(line) };
@@ -194,9 +207,9 @@ fn json_is_an_event_a_line() {
 #[test]
 fn what_is_no_terminal_gets_no_colour() {
     each(|name| {
-        let ending = run(lesson(name).args(["--", "true"]));
+        let ending = run(brief(name).args(["--", "true"]));
         assert!(!ending.out.contains('\x1b'), "{:?}", ending.out);
-        let ending = run(lesson(name).args(["--", "/no/such/program"]));
+        let ending = run(brief(name).args(["--", "/no/such/program"]));
         assert!(!ending.err.contains('\x1b'), "{:?}", ending.err);
     });
 }
@@ -206,7 +219,7 @@ fn nobody_listens_and_the_lesson_ends_quietly() {
     each(|name| {
         let (reader, writer) = io::pipe().expect("there are pipes");
         drop(reader);
-        let ending = run(lesson(name).args(["--", "true"]).stdout(writer));
+        let ending = run(brief(name).args(["--", "true"]).stdout(writer));
         assert_eq!(ending.err, "");
         assert_ne!(ending.status.code(), Some(0), "it did not say what it proved");
         let script = format!("{} -- true | head -1", program(name).display());
@@ -220,7 +233,7 @@ fn nobody_listens_and_the_lesson_ends_quietly() {
 fn a_full_disk_is_told() {
     each(|name| {
         let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
-        let ending = run(lesson(name).args(["--quiet", "--", "true"]).stdout(full));
+        let ending = run(brief(name).args(["--quiet", "--", "true"]).stdout(full));
         let error = ending.assert_status(125).assert_one_error();
         assert!(error.contains("ENOSPC"), "{error}");
     });
@@ -231,7 +244,7 @@ fn a_command_that_cannot_run_has_its_status() {
     each(|name| {
         for (path, status) in [("no-such-program", 127), ("/no/such", 127), ("/tmp", 126)]
         {
-            let ending = run(lesson(name).args(["--", path]));
+            let ending = run(brief(name).args(["--", path]));
             let error = ending.assert_status(status).assert_one_error();
             assert!(error.contains(path), "{error}");
         }
@@ -265,7 +278,7 @@ fn no_open_file_reaches_the_command() {
     let script = "ls /proc/self/fd >&2";
     let without = run(Command::new("sh").args(["-c", script])).err;
     each(|name| {
-        let ending = run(lesson(name).args(["--", "sh", "-c", script]));
+        let ending = run(brief(name).args(["--", "sh", "-c", script]));
         assert_eq!(ending.err, without, "files other than 0, 1, 2 are open");
     });
 }
@@ -282,7 +295,11 @@ impl Running {
         let said = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.out"));
         let out = File::create(&said).expect("the target folder is ours");
         let mut command = command(name);
-        command.args(["--", "sleep", "infinity"]).stdin(Stdio::null()).stdout(out);
+        command
+            .args(in_brief(name))
+            .args(["--", "sleep", "infinity"])
+            .stdin(Stdio::null())
+            .stdout(out);
         let lesson = command.spawn().expect("the lesson starts");
         await_one("COMMAND", |process| process.name == "sleep");
         Running { lesson, said }
@@ -337,7 +354,7 @@ fn kill_at_work(name: &str) {
 fn after_a_kill_the_next_start_clears_away() {
     each(|name| {
         kill_at_work(name);
-        run(lesson(name).args(["--", "true"])).assert_status(0).assert_proved();
+        run(brief(name).args(["--", "true"])).assert_status(0).assert_proved();
     });
 }
 

@@ -5,13 +5,18 @@
 
 use nix::sys::signal::Signal;
 
-use crate::lessons::contained;
+use crate::lessons::{contained, in_brief};
 use crate::support::machine::undisturbed;
 use crate::support::processes::{Process, await_one, ours};
 use crate::support::tmux::Terminal;
 use crate::support::wait::until;
 
 const STAYS: &str = "sleep infinity";
+
+/// What is typed to play the lesson `name`.
+fn typed(name: &str) -> String {
+    [&[name], in_brief(name)].concat().join(" ")
+}
 
 /// Play `scene` with each lesson that has a contained process, each on a new terminal.
 fn each(scene: impl Fn(&str, &mut Terminal)) {
@@ -75,7 +80,7 @@ fn uts_prompt() {
 #[test]
 fn job_control_works_in_the_shell() {
     each(|name, terminal| {
-        terminal.enter(name);
+        terminal.enter(&typed(name));
         terminal.await_inner_prompt();
         terminal.enter("cat");
         await_foreground("cat");
@@ -106,7 +111,7 @@ fn a_second_lesson_works_in_the_same_terminal() {
     each(|name, terminal| {
         for _ in 0..2 {
             terminal.clear();
-            terminal.enter(name);
+            terminal.enter(&typed(name));
             terminal.await_inner_prompt();
             terminal.enter("echo it was $((40 + 2))");
             terminal.await_text("it was 42");
@@ -119,7 +124,7 @@ fn a_second_lesson_works_in_the_same_terminal() {
 #[test]
 fn ctrl_c_ends_the_command_and_the_lesson() {
     each(|name, terminal| {
-        terminal.enter(&format!("{name} -- {STAYS}"));
+        terminal.enter(&format!("{} -- {STAYS}", typed(name)));
         let command = await_one("sleep", |process| process.name == "sleep");
         let status = interrupt(terminal, &command);
         assert_last_status(terminal, status);
@@ -130,7 +135,7 @@ fn ctrl_c_ends_the_command_and_the_lesson() {
 #[test]
 fn ctrl_z_stops_the_lesson_as_a_job() {
     each(|name, terminal| {
-        terminal.enter(&format!("{name} -- {STAYS}"));
+        terminal.enter(&format!("{} -- {STAYS}", typed(name)));
         let command = await_one("sleep", |process| process.name == "sleep");
         terminal.press("C-z");
         terminal.await_prompt();
@@ -151,7 +156,7 @@ fn ctrl_z_stops_the_lesson_as_a_job() {
 #[test]
 fn a_killed_shell_leaves_a_usable_terminal() {
     each(|name, terminal| {
-        terminal.enter(name);
+        terminal.enter(&typed(name));
         terminal.await_inner_prompt();
         let lesson = await_one(name, |process| process.name == name);
         let shell = await_one("the shell in the lesson", |process| {
@@ -175,7 +180,7 @@ fn step_waits_for_enter_before_each_request() {
 
 /// Go through the lesson step by step: how often did it wait?
 fn steps(name: &str, terminal: &mut Terminal) -> usize {
-    terminal.enter(&format!("{name} --step -- true"));
+    terminal.enter(&format!("{} --step -- true", typed(name)));
     let mut steps = 0;
     while terminal.await_step_or_prompt(steps) {
         steps += 1;
@@ -192,7 +197,7 @@ fn ctrl_c_at_any_step_ends_the_lesson() {
         let requests = steps(name, terminal);
         for before in 0..requests {
             terminal.clear();
-            terminal.enter(&format!("{name} --step -- true"));
+            terminal.enter(&format!("{} --step -- true", typed(name)));
             for step in 0..before {
                 assert!(terminal.await_step_or_prompt(step), "{}", terminal.screen());
                 terminal.press("Enter");

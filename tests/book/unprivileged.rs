@@ -107,8 +107,17 @@ const ROOT_IS_STUDENT: &str =
 
 /// Lessons that a user namespace does not help: groups belong to the host's root, or to whom
 /// it has given a part of the tree (version 2).
-const HOSTS: [&str; 8] =
-    ["cgroup", "cgroup-cpu", "cpuset", "memory", "pids", "io", "freezer", "devices"];
+const HOSTS: [&str; 9] = [
+    "cgroup",
+    "cgroup-cpu",
+    "cpuset",
+    "memory",
+    "pids",
+    "io",
+    "freezer",
+    "devices",
+    "cgroup-ns",
+];
 
 #[test]
 fn every_lesson_is_played_without_sudo() {

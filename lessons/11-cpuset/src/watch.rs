@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use stage::{Child, Evidence, Result, Stage};
 
 /// For how long it is watched, and how often it is looked at.
-const TIME: Duration = Duration::from_secs(1);
+const TIME: Duration = Duration::from_millis(500);
 const FRAME: Duration = Duration::from_millis(20);
 
 /// Look again and again where process `pid` runs, which is the busy one of `container`. It may
