@@ -44,13 +44,13 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let before = look_outside(stage)?;
     let mut container = stage.fork(|cue| live(stage, cue, chosen, &args.command))?;
 
-    let free = container.evidence()?;
+    container.evidence()?;
     group.add(stage, container.pid())?;
     container.proceed()?;
-    let busy = container.evidence()?;
-    let wanted = watch(stage, &mut container, &busy["PID"], [chosen, bound])?;
+    let free = container.evidence()?;
+    let wanted = watch(stage, &mut container, &free["loop"], [chosen, bound])?;
     cpuset::bind(stage, &group, &bound.to_string())?;
-    let forced = watch(stage, &mut container, &busy["PID"], [chosen, bound])?;
+    let forced = watch(stage, &mut container, &free["loop"], [chosen, bound])?;
     container.proceed()?;
     let moved = container.evidence()?;
     let after = look_outside(stage)?;
@@ -71,16 +71,17 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
 /// The container: chooses, has a busy child, is moved meanwhile, tries to go back, and becomes
 /// COMMAND.
 fn live(stage: &Stage, cue: &mut Cue, chosen: usize, command: &Command) -> Result<u8> {
+    // We are put into the group first: up to Linux 6.1 that makes void what we have chosen.
+    cue.report(Evidence::default())?;
     pin(stage, chosen)?;
-    cue.report(look(stage, "container")?)?;
+    let mut seen = look(stage, "container")?;
     let mut busy = stage.fork(|_| {
         loop {
             std::hint::spin_loop();
         }
     })?;
-    let mut its = Evidence::default();
-    its.record("PID", busy.pid());
-    cue.report(its)?;
+    seen.record("loop", busy.pid());
+    cue.report(seen)?;
     busy.kill()?;
     let mut seen = look(stage, "container")?;
     let refusal = match pin(stage, chosen) {
