@@ -158,8 +158,9 @@ fn time_on_the_processors() {
         let [used, _, felt] = share(&busy, Duration::from_secs(2));
         assert!(used <= 0.23 && used >= 0.17 * felt && felt > 0.0, "{used} {felt}");
         busy.engine(&["update", "--cpu-quota=-1", "box"]).assert_status(0).assert_quiet();
-        let [_, wanted, _] = share(&busy, Duration::from_secs(2));
-        assert!(wanted > 0.8, "{wanted}");
+        // On a machine that is itself one of many, moments are missing that nobody counts.
+        let has_all = || (share(&busy, Duration::from_secs(1))[1] > 0.8).then_some(());
+        until("all of a core, used or waited for", has_all);
         busy.engine(&["update", "--cpus", "0.5", "box"]).assert_status(0).assert_quiet();
         let limit = busy.read("cpu", ["cpu.cfs_quota_us", "cpu.max"]);
         assert!(["50000", "50000 100000"].contains(&limit.as_str()), "{limit}");
