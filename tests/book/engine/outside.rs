@@ -19,7 +19,7 @@ fn must(program: &str, arguments: &[&str]) {
 #[test]
 fn other_file_systems_appear_empty() {
     undisturbed(|| {
-        let (store, folder) = (Store::new(), Folder::new("mounted"));
+        let (store, folder) = (Store::new(), Folder::of_host("mounted"));
         let script =
             "mount -t tmpfs other $0 && echo secret > $0/file && cat $0/file && \"$@\"";
         let place = folder.path().display().to_string();
@@ -61,7 +61,7 @@ fn the_store_is_covered() {
 #[test]
 fn devices_of_the_host_cannot_be_opened() {
     undisturbed(|| {
-        let (store, folder) = (Store::new(), Folder::new("nodes"));
+        let (store, folder) = (Store::new(), Folder::of_host("nodes"));
         let (zero, new) = (folder.at("zero"), folder.at("new"));
         must("mknod", &[&zero, "c", "1", "5"]);
         must("head", &["-c1", &zero]);
@@ -116,7 +116,7 @@ fn the_kernels_switches_cannot_be_written() {
 #[test]
 fn sockets_of_the_host_are_not_connected() {
     undisturbed(|| {
-        let (store, folder) = (Store::new(), Folder::new("socket"));
+        let (store, folder) = (Store::new(), Folder::of_host("socket"));
         let path = folder.at("socket");
         let _listener = UnixListener::bind(&path).expect("it is our folder");
         UnixStream::connect(&path).expect("somebody listens");
@@ -133,7 +133,7 @@ fn sockets_of_the_host_are_not_connected() {
 #[test]
 fn pipes_of_the_host_are_not_connected() {
     undisturbed(|| {
-        let (store, folder) = (Store::new(), Folder::new("fifo"));
+        let (store, folder) = (Store::new(), Folder::of_host("fifo"));
         let path = folder.at("fifo");
         must("mkfifo", &[&path]);
         let nonblocking = |options: &mut OpenOptions| {

@@ -20,10 +20,19 @@ pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new(what: &str) -> Folder {
+        Folder::below("/var/tmp", what)
+    }
+
+    /// One that the image `host` has, too: /var/tmp may be a file system of its own.
+    pub fn of_host(what: &str) -> Folder {
+        Folder::below("/opt", what)
+    }
+
+    fn below(folder: &str, what: &str) -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (ours, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let name = format!("/var/tmp/fakedocker-{what}-{ours}-{count}");
-        fs::create_dir(&name).expect("/var/tmp can be written");
+        let name = format!("{folder}/fakedocker-{what}-{ours}-{count}");
+        fs::create_dir(&name).expect("root can write there");
         Folder(name.into())
     }
 

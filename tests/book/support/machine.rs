@@ -136,8 +136,9 @@ fn store() -> BTreeSet<String> {
 }
 
 fn temporary_files() -> BTreeSet<String> {
-    let folders =
-        ["/tmp", "/var/tmp"].into_iter().filter_map(|path| fs::read_dir(path).ok());
+    let folders = ["/tmp", "/var/tmp", "/opt"]
+        .into_iter()
+        .filter_map(|path| fs::read_dir(path).ok());
     let paths =
         folders.flatten().flatten().map(|entry| entry.path().display().to_string());
     paths.filter(|path| path.contains("fakedocker")).collect()
