@@ -24,8 +24,8 @@ pub const CONTROLLER: &str = "freezer";
 /// A process in the middle of a system call that nothing may interrupt freezes only after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After which a group of version 1 is told again: who waits for a file server (9p) at the wrong
-/// moment does not hear it the first time.
+/// After which a group of version 1 is told again. It was seen to stay FREEZING until then, in a
+/// VM whose files come from a server (9p), for a reason that we do not know.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// A frozen group. Dropped, it is thawed: in version 1, nobody in it could be ended before.
