@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 use stage::{Error, Result};
+use user::Numbers;
 
 use crate::container::Plan;
 use crate::host::View;
 use crate::limits;
 use crate::limits::devices::Device;
 use crate::network::{self, Setup};
-use crate::rootless::{self, Numbers};
+use crate::rootless;
 use crate::spec::resources::Resources;
 use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
 use crate::store::{HOST, Image, Store};

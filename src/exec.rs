@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use enter::Kind;
 use stage::{Error, Pid, Result, Stage};
+use user::Numbers;
 
 use crate::container::{self, First};
 use crate::describe;
-use crate::rootless::{self, Numbers};
+use crate::rootless;
 use crate::run::{become_user, enter_working_directory, program};
 use crate::spec::Spec;
 use crate::store::Store;

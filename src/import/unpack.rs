@@ -17,9 +17,9 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use stage::{Error, Result};
+use user::Numbers;
 
 use super::tarball::{Contents, Kind, Member, Tarball, Traits};
-use crate::rootless::Numbers;
 use crate::store::shown;
 use crate::sys::files;
 

@@ -5,8 +5,8 @@
 //! make one, and with it all the other namespaces, without sudo.
 //!
 //! Read user_namespaces(7), then this file, maps.rs and main.rs. What subordinate ids are
-//! is in subordinate.rs, who may refuse all this in refusal.rs, and where names come from in
-//! accounts.rs.
+//! is in subordinate.rs, which numbers can own a file in numbers.rs, who may refuse all this in
+//! refusal.rs, and where names come from in accounts.rs.
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -18,9 +18,11 @@ use nix::unistd::{self, Gid, Pid, Uid, getegid, geteuid, setgid, setgroups, setu
 use stage::{Error, Result, Stage, descriptor};
 
 pub use maps::{Line, Maps};
+pub use numbers::Numbers;
 
 pub mod accounts;
 mod maps;
+mod numbers;
 mod refusal;
 mod subordinate;
 
