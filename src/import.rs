@@ -4,28 +4,20 @@
 //! last one is on the disk does the folder get its name (`store.rs`). Whatever ends us
 //! before that leaves the store as it was.
 //!
-//! | file | its question |
-//! |---|---|
-//! | `decode.rs` | how is a tarball compressed? |
-//! | `tarball.rs` | what is in a tar archive? |
-//! | `pax.rs` | what does a tar archive say that its headers have no room for? |
-//! | `unpack.rs` | how does an archive from a stranger become files? |
+//! How it is compressed is `decode.rs`'s question; what is in it, lesson 21's.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use image::unpack::{Unpacked, unpack};
 use indicatif::{ProgressBar, ProgressStyle};
 use stage::{Error, Result};
+use user::Numbers;
 
 use crate::store::{Image, Name, Store};
-use tarball::Tarball;
-use unpack::Unpacked;
 
 mod decode;
-mod pax;
-mod tarball;
-mod unpack;
 
 /// Make the tarball `source`, or standard input if that is `-`, the image `name`.
 ///
@@ -41,9 +33,12 @@ pub fn import(store: &Store, source: &Path, name: &str) -> Result<Image> {
     let reader = Watched { reader, bar: bar.clone() };
     let draft = store.begin()?;
     let unpacked = decode::decode(Box::new(reader))
-        .and_then(|archive| unpack::unpack(&mut Tarball::new(archive), &draft.rootfs()));
+        .and_then(|archive| unpack(archive, &draft.rootfs(), &[], &Numbers::here()?));
     bar.finish_and_clear();
     let unpacked = unpacked.map_err(|error| in_source(source, &error))?;
+    if unpacked.members == 0 {
+        return Err(in_source(source, &Error::input("the archive holds no files")));
+    }
     warn_of(&unpacked);
     store.keep(draft, &name, unpacked.size)
 }

@@ -27,7 +27,6 @@ use crate::sys::files;
 
 mod name;
 
-pub(crate) use name::shown;
 pub use name::{HOST, Name};
 
 /// Where the store is, unless the user says otherwise.
