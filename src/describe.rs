@@ -17,8 +17,8 @@ use crate::network::{self, Setup};
 use crate::rootless;
 use crate::spec::resources::Resources;
 use crate::spec::{
-    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process, Root,
-    STOP_SIGNAL, Spec, absolute,
+    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process,
+    Root, STOP_SIGNAL, Spec, absolute,
 };
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
@@ -123,7 +123,8 @@ pub fn spec(
         (None, Some(image)) => image.layers.iter().rev().cloned().collect(),
         (None, None) => vec!["/".into()],
     };
-    let settings = from.image.map(|image| image.config.config.clone()).unwrap_or_default();
+    let settings =
+        from.image.map(|image| image.config.config.clone()).unwrap_or_default();
     let asked = request.user.clone().or(said(&settings.user));
     let user = users::in_image(&lower, asked.as_deref())?;
     let (home, user) = (user.home.clone(), user.into());
@@ -406,7 +407,9 @@ fn command(request: &Request, settings: &Settings, lower: &[PathBuf]) -> Vec<Str
         return all;
     }
     // Not followed: in an image a link leads to another place than here.
-    let has = |path: &str| lower.iter().any(|layer| layer.join(path).symlink_metadata().is_ok());
+    let has = |path: &str| {
+        lower.iter().any(|layer| layer.join(path).symlink_metadata().is_ok())
+    };
     let bash = has("bin/bash") || has("usr/bin/bash");
     vec![if bash { "/bin/bash".into() } else { "/bin/sh".into() }]
 }

@@ -50,13 +50,38 @@ pub fn list(store: &Store, list: &List) -> Result<Vec<String>> {
         let shown = shown.iter().filter(|image| seen.insert(&image.id));
         return Ok(shown.map(|image| id(image)).collect());
     }
-    let mut table = vec![list.row(["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE", "SHARED"])];
+    let mut table = vec![list.row([
+        "REPOSITORY",
+        "TAG",
+        "DIGEST",
+        "IMAGE ID",
+        "CREATED",
+        "SIZE",
+        "SHARED",
+    ])];
     for image in shown {
         let (repository, tag) = repository_and_tag(image.name.as_ref());
         let digest = image.manifest.digest.to_string();
-        let (created, size) = (times::ago(image.config.created.as_deref()), in_decimals(image.size()));
-        let shared = in_decimals(image.layers.iter().zip(&image.sizes).filter(|(layer, _)| shared.contains(*layer)).map(|(_, size)| size).sum());
-        table.push(list.row([&repository, &tag, &digest, &id(image), &created, &size, &shared]));
+        let (created, size) =
+            (times::ago(image.config.created.as_deref()), in_decimals(image.size()));
+        let shared = in_decimals(
+            image
+                .layers
+                .iter()
+                .zip(&image.sizes)
+                .filter(|(layer, _)| shared.contains(*layer))
+                .map(|(_, size)| size)
+                .sum(),
+        );
+        table.push(list.row([
+            &repository,
+            &tag,
+            &digest,
+            &id(image),
+            &created,
+            &size,
+            &shared,
+        ]));
     }
     Ok(aligned(&table))
 }
@@ -85,7 +110,11 @@ fn shared(images: &[Image]) -> BTreeSet<PathBuf> {
             users.entry(layer).or_default().insert(&image.id);
         }
     }
-    users.into_iter().filter(|(_, ids)| ids.len() > 1).map(|(layer, _)| layer.clone()).collect()
+    users
+        .into_iter()
+        .filter(|(_, ids)| ids.len() > 1)
+        .map(|(layer, _)| layer.clone())
+        .collect()
 }
 
 fn made(image: &Image) -> Option<i64> {
@@ -104,7 +133,8 @@ pub(crate) fn aligned(table: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
     let line = |row: &Vec<String>| {
         let cells = row.iter().enumerate();
-        let cells = cells.map(|(at, cell)| format!("{cell:<0$}   ", width(at).unwrap_or(0)));
+        let cells =
+            cells.map(|(at, cell)| format!("{cell:<0$}   ", width(at).unwrap_or(0)));
         cells.collect::<String>().trim_end().to_string()
     };
     table.iter().map(line).collect()
@@ -137,20 +167,25 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
     }
     if image.name.is_none() && names.len() > 1 && !force {
         let id = image.id.short();
-        return Err(Error::input(format!("image {id} has several names: {}", listed(&names)))
-            .hint("name one of them, or remove all with -f")
-            .status(1));
+        return Err(Error::input(format!(
+            "image {id} has several names: {}",
+            listed(&names)
+        ))
+        .hint("name one of them, or remove all with -f")
+        .status(1));
     }
     store.change(|index| {
         let gone = image.name.clone().map_or_else(|| names.clone(), |name| vec![name]);
         for name in gone {
             store::take_name(index, &name);
-            done.push(format!("Untagged: {name}"));
+            done.push(format!("Untagged: {}", name.tagged()));
         }
         // A container that stands on it keeps its layers; without a name, it can be found by ID.
         if is_last || image.name.is_none() {
             index.manifests.retain(|entry| {
-                entry.digest != image.manifest.digest || store::name_of(entry).is_some() || !users.is_empty()
+                entry.digest != image.manifest.digest
+                    || store::name_of(entry).is_some()
+                    || !users.is_empty()
             });
             if users.is_empty() {
                 done.push(format!("Deleted: {}", image.id));
@@ -162,7 +197,10 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
 }
 
 fn names_of(store: &Store, image: &Image) -> Result<Vec<Name>> {
-    let all = store.images()?.into_iter().filter(|other| other.manifest.digest == image.manifest.digest);
+    let all = store
+        .images()?
+        .into_iter()
+        .filter(|other| other.manifest.digest == image.manifest.digest);
     Ok(all.filter_map(|image| image.name).collect())
 }
 
@@ -176,7 +214,8 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
     let images = store.images()?;
     let (mut unused, mut used) = (Vec::new(), Vec::new());
     for image in images {
-        let free = (all || image.name.is_none()) && container::users_of(store, &image.id)?.is_empty();
+        let free = (all || image.name.is_none())
+            && container::users_of(store, &image.id)?.is_empty();
         if free { unused.push(image) } else { used.push(image) }
     }
     let is_gone = |entry: &image::manifest::Descriptor| {
@@ -193,7 +232,9 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
     store.change(|index| index.manifests.retain(|entry| !is_gone(entry)))?;
     let mut done = Vec::new();
     for image in &unused {
-        done.extend(image.name.as_ref().map(|name| format!("untagged: {name}")));
+        done.extend(
+            image.name.as_ref().map(|name| format!("untagged: {}", name.tagged())),
+        );
         done.push(format!("deleted: {}", image.id));
     }
     store.collect()?;

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image::digest::Summing;
-use image::layout;
-use image::manifest::{CONFIG, Config, Descriptor, LAYER, MANIFEST, Manifest, Platform, Rootfs, Settings, Step};
+use image::manifest::{
+    CONFIG, Config, Descriptor, LAYER, MANIFEST, Manifest, Platform, Rootfs, Settings,
+    Step,
+};
 use stage::{Error, Result};
 
 use crate::bars::{self, Watched};
@@ -53,7 +55,10 @@ pub fn import(store: &Store, source: &Path, request: &Request) -> Result<Image> 
 }
 
 /// Unpack the layer in `reader`, and keep a copy as a blob; that, and the plain one's digest.
-fn keep(store: &Store, reader: impl Read + Send + 'static) -> Result<(Descriptor, image::Digest)> {
+fn keep(
+    store: &Store,
+    reader: impl Read + Send + 'static,
+) -> Result<(Descriptor, image::Digest)> {
     let (compression, reader) = Compression::find(Box::new(reader))?;
     // There is no media type for xz: then it is kept as it is without.
     let (reader, media_type): (Box<dyn Read + Send>, _) = match compression.suffix() {
@@ -63,6 +68,9 @@ fn keep(store: &Store, reader: impl Read + Send + 'static) -> Result<(Descriptor
     let copy = Copy::make(store)?;
     let mut draft = store.layers().begin_unnamed()?;
     let diff_id = draft.fill(Box::new(Tee { reader, copy: copy.sum.clone() }), &[])?;
+    if draft.is_empty() {
+        return Err(Error::input("the archive holds no files"));
+    }
     let (digest, size) = copy.finish()?;
     store.layout().adopt(&copy.path, &digest)?;
     store.layers().keep(vec![(diff_id.clone(), draft)])?;
@@ -78,7 +86,8 @@ struct Copy {
 impl Copy {
     fn make(store: &Store) -> Result<Copy> {
         let path = store.incoming().join(random_id(8)?);
-        let file = File::create_new(&path).map_err(|error| Error::io(path.display(), &error))?;
+        let file =
+            File::create_new(&path).map_err(|error| Error::io(path.display(), &error))?;
         Ok(Copy { path, sum: Arc::new(Mutex::new(Summing::new(file))) })
     }
 
@@ -112,7 +121,8 @@ impl Read for Tee {
 fn describe(source: &Path, request: &Request, diff_id: image::Digest) -> Config {
     let created = Some(times::now());
     let comment = request.message.clone();
-    let comment = comment.unwrap_or_else(|| format!("Imported from {}", source.display()));
+    let comment =
+        comment.unwrap_or_else(|| format!("Imported from {}", source.display()));
     Config {
         created: created.clone(),
         platform: Platform::here(),

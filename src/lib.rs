@@ -51,9 +51,9 @@ pub mod run;
 pub mod spec;
 pub mod stand_in;
 pub mod stats;
-pub mod times;
 pub mod store;
 pub mod sys;
+pub mod times;
 pub mod userns;
 pub mod users;
 

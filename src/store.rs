@@ -163,7 +163,12 @@ impl Store {
 
     /// Unpack what is not unpacked yet of the image whose blobs are all here, and put it on the
     /// list under these names; without one it is dangling.
-    pub fn add(&self, _work: &Work, manifest: &Descriptor, names: &[Name]) -> Result<Image> {
+    pub fn add(
+        &self,
+        _work: &Work,
+        manifest: &Descriptor,
+        names: &[Name],
+    ) -> Result<Image> {
         let text = self.layout.read(manifest)?;
         let parts = Manifest::parse(&text)?;
         let config = Config::parse(&self.layout.read(&parts.config)?)?;
@@ -213,7 +218,8 @@ impl Store {
         let (blobs, mut folders) = self.wanted()?;
         folders.extend(container::layers_in_use(self)?);
         self.layers.retain(|folder| folders.contains(folder))?;
-        let is_wanted = |path: &Path| path.file_name().is_some_and(|name| blobs.contains(name));
+        let is_wanted =
+            |path: &Path| path.file_name().is_some_and(|name| blobs.contains(name));
         remove_all(&self.layout.blobs(), |path| !is_wanted(path))?;
         remove_all(&self.incoming(), |_| true)?;
         fs::remove_file(&rubbish).map_err(|error| Error::io(rubbish.display(), &error))
@@ -252,7 +258,8 @@ impl Store {
                 continue;
             };
             let path = self.layout.path(&blob.digest);
-            let file = File::open(&path).map_err(|error| Error::io(path.display(), &error))?;
+            let file =
+                File::open(&path).map_err(|error| Error::io(path.display(), &error))?;
             let found = draft.fill(Box::new(file), &below);
             let found = found.map_err(|error| error.within(blob.digest.to_string()))?;
             if found != *diff_id {
@@ -287,7 +294,8 @@ impl Store {
     /// The image whose ID begins with `which`, if there is exactly one.
     fn by_id(&self, which: &str, index: &Index) -> Result<Option<Image>> {
         let digits = which.strip_prefix("sha256:").unwrap_or(which);
-        let is_digit = |letter: char| letter.is_ascii_hexdigit() && !letter.is_uppercase();
+        let is_digit =
+            |letter: char| letter.is_ascii_hexdigit() && !letter.is_uppercase();
         if digits.is_empty() || !digits.chars().all(is_digit) {
             return Ok(None);
         }
@@ -297,8 +305,10 @@ impl Store {
             match &found {
                 _ if !image.id.hex().starts_with(digits) => {}
                 Some(other) if other.id != image.id => {
-                    return Err(Error::input(format!("several images begin with {which:?}"))
-                        .hint("give more digits"));
+                    return Err(Error::input(format!(
+                        "several images begin with {which:?}"
+                    ))
+                    .hint("give more digits"));
                 }
                 _ => found = Some(image),
             }
@@ -401,7 +411,8 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
 }
 
 fn unknown(name: &Name, index: &Index) -> Error {
-    let known: Vec<String> = index.manifests.iter().filter_map(name_of).map(|it| it.to_string()).collect();
+    let known: Vec<String> =
+        index.manifests.iter().filter_map(name_of).map(|it| it.to_string()).collect();
     let known = match known.is_empty() {
         true => format!("there is only `{HOST}`, built in"),
         false => format!("known are {} (and `{HOST}`, built in)", known.join(", ")),

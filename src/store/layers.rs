@@ -112,7 +112,9 @@ impl Layers {
     /// Take away what killed engines were unpacking.
     pub fn sweep(&self) -> Result<()> {
         for path in listed(&self.drafts)? {
-            let Some(held) = hold_alone(&path).filter(|held| is_at(held, &path)) else { continue };
+            let Some(held) = hold_alone(&path).filter(|held| is_at(held, &path)) else {
+                continue;
+            };
             // What cannot be removed now is rubbish still, for the next one who opens.
             fs::remove_dir_all(&path).ok();
             drop(held);
@@ -169,9 +171,18 @@ impl Draft {
         &self.path
     }
 
+    /// Whether the archive had nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.unpacked.members == 0
+    }
+
     /// Unpack the layer `blob`, compressed or not, above `below` (the lowest first); the digest
     /// of the plain archive.
-    pub fn fill(&mut self, blob: Box<dyn Read + Send>, below: &[PathBuf]) -> Result<Digest> {
+    pub fn fill(
+        &mut self,
+        blob: Box<dyn Read + Send>,
+        below: &[PathBuf],
+    ) -> Result<Digest> {
         let mut archive = decode(blob)?;
         let numbers = Numbers::here()?;
         self.unpacked = unpack::unpack(&mut archive, &self.path, below, &numbers)?;

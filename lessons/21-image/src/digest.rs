@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use stage::{Error, Result};
 
+use crate::shown;
+
 const ALGORITHM: &str = "sha256:";
 /// Hexadecimal digits in the sum.
 const DIGITS: usize = 64;
@@ -33,13 +35,10 @@ impl Digest {
             Some(sum) if sum.len() == DIGITS && sum.bytes().all(is_digit) => {
                 Ok(Digest(text.into()))
             }
-            _ => {
-                let shown: String =
-                    text.chars().take(80).flat_map(char::escape_debug).collect();
-                Err(Error::input(format!(
-                    "{shown:?} is no digest: sha256: and {DIGITS} hexadecimal digits"
-                )))
-            }
+            _ => Err(Error::input(format!(
+                "\"{}\" is no digest: sha256: and {DIGITS} hexadecimal digits",
+                shown(text)
+            ))),
         }
     }
 

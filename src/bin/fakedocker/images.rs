@@ -7,10 +7,9 @@ use clap::{Args, Subcommand};
 use fakedocker::limits::units::in_decimals;
 use fakedocker::store::{Name, Store};
 use fakedocker::{images, import};
-use serde_json::Value;
 use stage::{Error, Result};
 
-use crate::{Inspect, each, note, show};
+use crate::{Inspect, each, show};
 
 #[derive(Args)]
 pub struct Import {
@@ -181,10 +180,13 @@ impl Prune {
             false => "all images that have no name",
         };
         let question = format!("This will remove {what}. Are you sure? [y/N] ");
-        let asked = stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
+        let asked =
+            stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
         asked.map_err(|error| Error::io("standard output", &error))?;
         let mut answer = String::new();
-        stdin().read_line(&mut answer).map_err(|error| Error::io("standard input", &error))?;
+        stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Error::io("standard input", &error))?;
         if !stdin().is_terminal() {
             stage::tell("")?;
         }

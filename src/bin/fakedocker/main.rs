@@ -212,7 +212,11 @@ impl Exec {
 
 impl Containers {
     /// Do it to each of them, and say which.
-    fn each(&self, store: &Store, action: impl Fn(&Store, &str) -> Result<()>) -> Result<u8> {
+    fn each(
+        &self,
+        store: &Store,
+        action: impl Fn(&Store, &str) -> Result<()>,
+    ) -> Result<u8> {
         each(&self.containers, |which| {
             action(store, which)?;
             stage::tell(which)
@@ -234,7 +238,8 @@ fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
 /// A container, else an image.
 fn inspect_any(store: &Store, which: &str) -> Result<Value> {
     let container = inspect::inspect(store, which);
-    container.or_else(|error| fakedocker::images::inspect(store, which).map_err(|_| error))
+    container
+        .or_else(|error| fakedocker::images::inspect(store, which).map_err(|_| error))
 }
 
 fn update(store: &Store, args: &Update) -> Result<u8> {
