@@ -23,9 +23,10 @@ use crate::manifest::{Descriptor, Index};
 
 /// Manifests and configurations are small: the distribution specification lets registries refuse
 /// what is larger.
-const LONGEST_TEXT: u64 = 4 * 1024 * 1024;
+pub const LONGEST_TEXT: u64 = 4 * 1024 * 1024;
 
-const VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+/// What the file oci-layout says.
+pub const VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// A folder with images.
 #[derive(Debug, Clone)]
