@@ -118,11 +118,7 @@ pub fn spec(
     plan: &Plan,
     network: &Setup,
 ) -> Result<Spec> {
-    let lower = match (&request.rootfs, from.image) {
-        (Some(folder), _) => vec![resolved(folder)?],
-        (None, Some(image)) => image.layers.iter().rev().cloned().collect(),
-        (None, None) => vec!["/".into()],
-    };
+    let lower = lower(request, from.image)?;
     let settings =
         from.image.map(|image| image.config.config.clone()).unwrap_or_default();
     let asked = request.user.clone().or(said(&settings.user));
@@ -151,6 +147,15 @@ pub fn spec(
         mounts,
         linux: linux(request, network, plan, resources),
         annotations: annotations(network, from.image),
+    })
+}
+
+/// What the container stands on, the topmost first.
+fn lower(request: &Request, image: Option<&Image>) -> Result<Vec<PathBuf>> {
+    Ok(match (&request.rootfs, image) {
+        (Some(folder), _) => vec![resolved(folder)?],
+        (None, Some(image)) => image.layers.iter().rev().cloned().collect(),
+        (None, None) => vec!["/".into()],
     })
 }
 
