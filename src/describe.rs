@@ -23,6 +23,7 @@ use crate::spec::{
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
 use crate::users;
+use crate::volumes;
 
 /// What somebody wants to run.
 #[derive(Debug, Clone, Default)]
@@ -133,6 +134,7 @@ pub fn spec(
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
     mounts.extend(furniture(store, request, plan, network)?);
+    mounts.extend(volumes::mounts(&settings, plan, &mounts)?);
     mounts.extend(devices);
     Ok(Spec {
         oci_version: "1.2.0".into(),

@@ -180,6 +180,38 @@ fn what_an_image_says_is_honoured() {
 }
 
 #[test]
+fn a_volume_begins_with_what_the_image_has_and_is_in_no_layer() {
+    undisturbed(|| {
+        let (store, folder) = (Store::new(), Folder::new("volume"));
+        let object = || Value::Object(Default::default());
+        let volumes = ["/data", "/new/one"].map(|path| (path.to_string(), object()));
+        let settings =
+            Settings { volumes: BTreeMap::from(volumes), ..Settings::default() };
+        let layers = [base(), layer(&[("data/a", "from the image\n")])];
+        store.loads(&archive(&folder, "keeper", &layers, settings));
+        let script = "chown 7:8 /data/a; echo more >> /data/a; cat /data/a; echo x > /new/one/x; \
+                      stat -c %u /data/a; mount | grep -c -E ' on (/data|/new/one) '";
+        for flags in [&[][..], &["--userns", "100000:65536"]] {
+            let run = store.run(&[flags, &["keeper", "sh", "-c", script]].concat()).end();
+            run.assert_status(0).assert_quiet();
+            assert_eq!(run.out, "from the image\nmore\n7\n2\n");
+        }
+        let own = folder.write("a", "mine\n");
+        let volume =
+            format!("{}:/data", Path::new(&own).parent().expect("a folder").display());
+        let run = store.run(&["-v", &volume, "keeper", "cat", "/data/a"]).end();
+        assert_eq!(run.assert_status(0).assert_quiet().out, "mine\n");
+        store.engine(&["run", "--name", "one", "keeper", "sh", "-c", script]).end();
+        let kept =
+            store.containers().into_iter().find(|path| path.is_dir()).expect("one");
+        assert!(kept.join("volumes/0/a").exists() && kept.join("volumes/1/x").exists());
+        assert!(!kept.join("layer/upper/data/a").exists());
+        store.ends(&["rm", "one"]);
+        store.assert_no_container();
+    });
+}
+
+#[test]
 fn layers_hide_what_is_below_them_and_are_there_once() {
     undisturbed(|| {
         let (store, folder) = (Store::new(), Folder::new("layers"));
