@@ -1,5 +1,7 @@
 //! Which ways are there, and what does each need?
 
+use std::fmt;
+
 use clap::ValueEnum;
 
 /// A way to start a container from an image.
@@ -61,23 +63,26 @@ impl Driver {
         Driver::Overlay,
     ];
 
-    pub fn name(self) -> &'static str {
-        match self {
-            Driver::Copy => "copy",
-            Driver::Links => "links",
-            Driver::Reflink => "reflink",
-            Driver::Btrfs => "btrfs",
-            Driver::Mapper => "mapper",
-            Driver::Overlay => "overlay",
-        }
-    }
-
     /// What its files are on. ext4 stands for any: there, nothing but the driver helps.
     pub fn file_system(self) -> &'static FileSystem {
         match self {
             Driver::Reflink => &XFS,
             Driver::Btrfs => &BTRFS,
             _ => &EXT4,
+        }
+    }
+
+    /// What is proved when it is the only one.
+    pub fn claim(self) -> &'static str {
+        match self {
+            Driver::Copy => "a copy takes all of the image, and the time for it",
+            Driver::Links => {
+                "a link takes a name, and a change a whole file, if the writer takes care"
+            }
+            Driver::Reflink => "files share their blocks, until one is written to",
+            Driver::Btrfs => "trees share all, names too, until something is written to",
+            Driver::Mapper => "disks share their chunks, until one is written to",
+            Driver::Overlay => "an overlay takes an empty layer, and a change a file",
         }
     }
 
@@ -89,6 +94,19 @@ impl Driver {
     /// Whether it copies all of a file, in order to change a byte of it.
     pub fn copies_whole_file(self) -> bool {
         matches!(self, Driver::Links | Driver::Overlay)
+    }
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Driver::Copy => "copy",
+            Driver::Links => "links",
+            Driver::Reflink => "reflink",
+            Driver::Btrfs => "btrfs",
+            Driver::Mapper => "mapper",
+            Driver::Overlay => "overlay",
+        })
     }
 }
 

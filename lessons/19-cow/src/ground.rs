@@ -40,8 +40,7 @@ impl Ground<'_> {
         image: &Image,
         names: Option<&'n Names>,
     ) -> Result<Result<Ground<'n>, String>> {
-        // Room for the image, a copy and changes, and what XFS wants at least.
-        let size = (512 << 20) + 3 * image.bytes();
+        let size = size_for(image);
         if driver == Driver::Mapper
             && let Some(why) = mapper::lacks(stage)?
         {
@@ -137,6 +136,11 @@ impl Ground<'_> {
         let block = u64::try_from(about.block_size()).unwrap_or_default();
         Ok((about.blocks() - about.blocks_free()) * block)
     }
+}
+
+/// Room for the image, a copy and changes, and what XFS wants at least.
+pub fn size_for(image: &Image) -> u64 {
+    (512 << 20) + 3 * image.bytes()
 }
 
 fn start_stacked(stage: &Stage, image: &Path, container: &Path) -> Result<()> {

@@ -5,12 +5,14 @@
 use stage::{Evidence, Row, Stage, Verdict};
 
 use crate::driver::{Driver, NOT_RUN as OTHERS};
+use crate::ground;
 use crate::image::Image;
-use crate::measure::{NOT_RUN, mib};
+use crate::measure::{NOT_RUN, told};
 
 /// Who shares takes at most this part of what a copy takes: names and pointers are not free.
 const SHARED: u64 = 4;
 
+/// What was seen of each way.
 type Rows = [(Driver, Evidence)];
 
 /// The table: each way, its start and its first change.
@@ -19,21 +21,21 @@ pub fn show(stage: &Stage, image: &Image, rows: &Rows) {
         let amount = |name: &str| {
             let (bytes, seconds) =
                 (number(seen, name, "bytes"), number(seen, name, "seconds"));
-            let text = format!("{:>10} {seconds:>6.3} s", mib(bytes as u64));
+            let text = format!("{:>10} {seconds:>6.3} s", told(bytes as u64));
             (bytes / image.bytes() as f64, text)
         };
         let not_run = seen.get(NOT_RUN).map(|why| format!("not run: {why}"));
         let amounts =
             not_run.is_none().then(|| vec![amount("start"), amount("big file")]);
-        row(driver.name(), amounts.unwrap_or_default(), not_run.unwrap_or_default())
+        row(driver, amounts.unwrap_or_default(), not_run.unwrap_or_default())
     });
     let others = OTHERS.iter().map(|(name, why)| row(name, vec![], why.to_string()));
-    let big = format!("to change a byte of {}", mib(image.big));
+    let big = format!("to change a byte of {}", told(image.big));
     let rows = rows.chain(others).collect::<Vec<Row>>();
     stage.table(&["to start a container", &big], &rows);
 }
 
-fn row(name: &str, amounts: Vec<(f64, String)>, remark: String) -> Row {
+fn row(name: impl ToString, amounts: Vec<(f64, String)>, remark: String) -> Row {
     Row { name: name.to_string(), amounts, remark }
 }
 
@@ -43,64 +45,49 @@ fn number(seen: &Evidence, name: &str, unit: &str) -> f64 {
 
 /// Each way copies what it is said to copy, when it is said to, and the image stays whole.
 pub fn judge(image: &Image, rows: &Rows) -> Verdict {
-    let claim = "a copy can wait until something is changed, and be of what is changed";
+    let claim = match rows {
+        [(only, _)] => only.claim(),
+        _ => "copying can wait for the first change, and take a file then, or its blocks",
+    };
     rows.iter().fold(Verdict::on(claim), |verdict, (driver, seen)| {
-        let name = driver.name();
-        if let Some(why) = seen.get(NOT_RUN) {
-            return verdict.skip(name, why);
-        }
-        let verdict = amount(
-            verdict,
-            seen,
-            (name, "start"),
-            driver.copies_at_start(),
-            image.bytes(),
-        );
-        let verdict = amount(
-            verdict,
-            seen,
-            (name, "big file"),
-            driver.copies_whole_file(),
-            image.big,
-        );
-        let is = |what: &str| format!("{name}: the {what} afterwards");
-        let verdict = verdict
-            .equal(&is("image"), image.expected(0), &seen["image"])
-            .equal(&is("container"), image.expected(2), &seen["container"]);
-        match driver {
-            Driver::Links => verdict.equal(
-                "links: the image, when somebody has not replaced a file",
-                image.expected(1),
-                &seen["spoilt"],
-            ),
-            _ => verdict,
+        match seen.get(NOT_RUN) {
+            Some(why) => verdict.skip(&driver.to_string(), why),
+            None => judge_one(verdict, *driver, seen, image),
         }
     })
 }
 
-/// That something was copied whole, or only to a small part.
-fn amount(
+fn judge_one(
     verdict: Verdict,
+    driver: Driver,
     seen: &Evidence,
-    (name, what): (&str, &str),
-    whole: bool,
-    size: u64,
+    image: &Image,
 ) -> Verdict {
-    let what_for = format!("{name}: bytes, {what}");
-    let bytes = number(seen, what, "bytes");
-    let (at_least, at_most) = (size as f64, (size / SHARED) as f64);
-    match whole {
-        true => verdict.holds(
-            &what_for,
-            format!("at least {}", mib(size)),
-            &seen[what],
-            bytes >= at_least,
-        ),
-        false => verdict.holds(
-            &what_for,
-            format!("at most {}", mib(size / SHARED)),
-            &seen[what],
-            bytes <= at_most,
-        ),
+    let amounts = [
+        // Of what the disk could hold, half at most: nobody has written more yet.
+        ("disk", false, ground::size_for(image) / 2 * SHARED),
+        ("start", driver.copies_at_start(), image.bytes()),
+        ("big file", driver.copies_whole_file(), image.big),
+    ];
+    let verdict = amounts.into_iter().fold(verdict, |verdict, (what, whole, size)| {
+        let (bytes, part) = (number(seen, what, "bytes"), size / SHARED);
+        let (predicted, holds) = match whole {
+            true => (format!("at least {}", told(size)), bytes >= size as f64),
+            false => (format!("at most {}", told(part)), bytes <= part as f64),
+        };
+        let what_for = format!("{driver}: what it takes: {what}");
+        verdict.holds(&what_for, predicted, &seen[what], holds)
+    });
+    let verdict = verdict
+        .equal(&format!("{driver}: the image"), image.expected(0), &seen["image"])
+        .equal(
+            &format!("{driver}: the container"),
+            image.expected(2),
+            &seen["container"],
+        );
+    if driver != Driver::Links {
+        return verdict;
     }
+    let what = "links: the image, when somebody takes no care";
+    verdict.equal(what, image.expected(1), &seen["image now"])
 }

@@ -76,8 +76,8 @@ pub fn replace(
 pub fn reflink(stage: &Stage, image: &Path, container: &Path) -> Result<()> {
     tree::repeat(stage, image, container, |often, from, to| {
         let (from, to) = (open(from)?, create(to)?);
-        let (source, target) = (descriptor(&from), descriptor(&to));
-        let call = || format!("ioctl({target}, FICLONE, {source})");
+        let call =
+            || format!("ioctl({}, FICLONE, {})", descriptor(&to), from.as_raw_fd());
         often.ask(call, || share_blocks(&from, &to)).map(drop)
     })
 }

@@ -61,8 +61,10 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
         rows.push((driver, look(stage, driver, &image)?));
         stage.gap();
     }
-    judge::show(stage, &image, &rows);
-    stage.gap();
+    if args.only.is_none() {
+        judge::show(stage, &image, &rows);
+        stage.gap();
+    }
     Ok(judge::judge(&image, &rows))
 }
 

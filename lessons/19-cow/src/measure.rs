@@ -4,11 +4,9 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
-use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
-use nix::sys::uio::pwrite;
-use nix::unistd::syncfs;
+use nix::unistd::{syncfs, write};
 use stage::{Error, Evidence, Result, Stage, descriptor};
 
 use crate::driver::Driver;
@@ -29,8 +27,9 @@ pub fn play(stage: &Stage, ground: &Ground, image: &Image) -> Result<Evidence> {
     let container = ground.container();
     let mut meter = Meter { stage, ground, seen: Evidence::default() };
     meter.sync(IMAGE)?;
-    let (size, takes) = (mib(ground.size), mib(ground.disk.takes()?));
-    meter.tell("disk", format!("{size} long, takes {takes}"));
+    let takes = ground.disk.takes()?;
+    meter.tell("disk", format!("{} long, takes {}", told(ground.size), told(takes)));
+    meter.seen.record("disk: bytes", takes);
 
     meter.measure("start", || ground.start(stage))?;
     for (name, file) in [("big file", "big"), ("small file", "files/000/00")] {
@@ -45,7 +44,7 @@ pub fn play(stage: &Stage, ground: &Ground, image: &Image) -> Result<Evidence> {
     if ground.driver == Driver::Links {
         stage.note("and now a writer who knows nothing of links");
         change(stage, &Path::new(container).join("files/000/01"))?;
-        meter.tell("spoilt", image.compare(IMAGE)?);
+        meter.tell("image now", image.compare(IMAGE)?);
     }
     Ok(meter.seen)
 }
@@ -64,7 +63,7 @@ impl Meter<'_> {
         self.sync(self.ground.container())?;
         let seconds = begin.elapsed().as_secs_f64();
         let bytes = self.ground.used()?.saturating_sub(before);
-        self.tell(name, format!("{} in {seconds:.3} s", mib(bytes)));
+        self.tell(name, format!("{} in {seconds:.3} s", told(bytes)));
         self.seen.record(format!("{name}: bytes"), bytes);
         self.seen.record(format!("{name}: seconds"), seconds);
         Ok(())
@@ -77,27 +76,22 @@ impl Meter<'_> {
     }
 
     fn tell(&mut self, name: &str, value: String) {
-        self.stage.look(self.ground.driver.name()).fact(name, &value);
+        self.stage.look(&self.ground.driver.to_string()).fact(name, &value);
         self.seen.record(name, value);
     }
 }
 
-/// Write a byte into the middle of a file.
+/// Change the first byte of a file.
 fn change(stage: &Stage, path: &Path) -> Result<()> {
     let call = format!("openat(AT_FDCWD, {path:?}, O_WRONLY|O_CLOEXEC)");
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let file = stage.ask(call, || openat(AT_FDCWD, path, flags, Mode::empty()))?;
-    let file = File::from(file);
-    let size = file.metadata().map_err(|error| Error::io("fstat", &error))?.len();
-    let middle = i64::try_from(size / 2).unwrap_or_default();
-    let call = format!("pwrite64({}, \"X\", 1, {middle})", descriptor(&file));
-    match stage.ask(call, || pwrite(&file, b"X", middle))? {
-        1 => Ok(()),
-        _ => Err(Error::call("pwrite64", Errno::ENOSPC)),
-    }
+    let call = format!("write({}, \"X\", 1)", descriptor(&file));
+    stage.ask(call, || write(&file, b"X")).map(drop)
 }
 
 /// Bytes as we show them.
-pub fn mib(bytes: u64) -> String {
-    format!("{:.2} MiB", bytes as f64 / f64::from(1 << 20))
+pub fn told(bytes: u64) -> String {
+    let (kib, mib) = (bytes as f64 / 1024.0, bytes as f64 / f64::from(1 << 20));
+    if mib < 0.5 { format!("{kib:.1} KiB") } else { format!("{mib:.2} MiB") }
 }
