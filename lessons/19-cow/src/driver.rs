@@ -1,11 +1,10 @@
 //! Which ways are there, and what does each need?
 
 use std::fmt;
-
-use clap::ValueEnum;
+use std::str::FromStr;
 
 /// A way to start a container from an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
     /// Copy each file (Docker's driver vfs)
     Copy,
@@ -106,6 +105,18 @@ impl fmt::Display for Driver {
             Driver::Btrfs => "btrfs",
             Driver::Mapper => "mapper",
             Driver::Overlay => "overlay",
+        })
+    }
+}
+
+impl FromStr for Driver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Driver, String> {
+        let named = Driver::ALL.into_iter().find(|driver| driver.to_string() == text);
+        named.ok_or_else(|| {
+            let names = Driver::ALL.map(|driver| driver.to_string());
+            format!("there are {}", names.join(", "))
         })
     }
 }

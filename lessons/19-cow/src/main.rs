@@ -23,7 +23,7 @@ use image::Image;
 /// Lesson 19: what did Docker use before overlay, and elsewhere?
 #[derive(Parser)]
 struct Args {
-    /// One way only
+    /// One way only: copy, links, reflink, btrfs, mapper or overlay
     #[arg(long, value_name = "WAY")]
     only: Option<Driver>,
     /// How many small files the image has
