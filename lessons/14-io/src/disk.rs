@@ -48,12 +48,8 @@ impl Disk {
             let number = stage.ask(call, || free_number(&control))?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
             if let Some(open) = claim(stage, &path, &memory)? {
-                return Ok(Disk {
-                    device: Device::at(&path)?,
-                    path,
-                    memory,
-                    _open: open,
-                });
+                let device = Device::at(&path)?;
+                return Ok(Disk { path, device, memory, _open: open });
             }
         }
         Err(Error::input("others take each loop device before we can"))

@@ -59,7 +59,6 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let mut rows = Vec::new();
     for driver in drivers {
         rows.push((driver, look(stage, driver, &image)?));
-        stage.gap();
     }
     if args.only.is_none() {
         judge::show(stage, &image, &rows);
