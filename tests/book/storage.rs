@@ -3,9 +3,10 @@
 //! It contains nobody, so that lessons.rs leaves it to us. `scripts/check` plays `storage::`
 //! a second time in the lab VM, whose kernel has what this one may lack.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -22,7 +23,7 @@ use crate::support::wait::until;
 const WAYS: [&str; 8] =
     ["copy", "links", "reflink", "btrfs", "mapper", "overlay", "AUFS", "ZFS"];
 
-/// What has to be there for the mapped disks.
+/// What has to be there for the mapped devices.
 fn has_mapper() -> bool {
     Path::new("/dev/mapper/control").exists()
 }
@@ -70,7 +71,7 @@ fn it_speaks_as_all_lessons_do() {
     });
 }
 
-/// The mapped disks of lessons, which the whole machine sees.
+/// The mapped devices of lessons, which the whole machine sees.
 fn mapped() -> Vec<String> {
     let disks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let names =
@@ -93,26 +94,32 @@ fn end_by(signal: Signal, word: &str) {
     cow.wait().expect("it is our child");
 }
 
+/// What the kernel takes a moment to clear away.
+fn await_no_disk(before: &BTreeSet<PathBuf>) {
+    until("the mapped devices' end", || mapped().is_empty().then_some(()));
+    until("the disks' end", || (loops::ours() == *before).then_some(()));
+}
+
 #[test]
 fn a_signal_ends_it_and_nothing_is_left() {
     let before = loops::ours();
-    for word in ["LOOP_CONFIGURE", "disk ", "start "] {
-        undisturbed(|| end_by(Signal::SIGINT, word));
-        until("the disks' end", || (loops::ours() == before).then_some(()));
-        until("the mapped disks' end", || mapped().is_empty().then_some(()));
-    }
+    undisturbed(|| {
+        for word in ["LOOP_CONFIGURE", "disk ", "start "] {
+            end_by(Signal::SIGINT, word);
+            await_no_disk(&before);
+        }
+    });
 }
 
 #[test]
 fn after_a_kill_lab_clean_clears_away() {
     let before = loops::ours();
-    let word = if has_mapper() { "DM_DEV_CREATE" } else { "mount(\"/dev/loop" };
-    for word in [word, "start "] {
-        undisturbed(|| {
+    let early = if has_mapper() { "DM_DEV_CREATE" } else { "mount(\"/dev/loop" };
+    undisturbed(|| {
+        for word in [early, "start "] {
             end_by(Signal::SIGKILL, word);
             run(lesson("lab").arg("clean")).assert_status(0);
-        });
-        until("the mapped disks' end", || mapped().is_empty().then_some(()));
-        until("the disks' end", || (loops::ours() == before).then_some(()));
-    }
+            await_no_disk(&before);
+        }
+    });
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use block_io::disk::Disk;
 use block_io::filesystem::{self, Access};
-use cow::mapper::{self, Names, Target};
+use cow::mapper::{self, Name, Target};
 use cow::subvolume;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::statfs::statfs;
@@ -22,13 +22,26 @@ use crate::image::Image;
 const DISK: &str = "disk";
 pub const IMAGE: &str = "disk/image";
 
+/// The names of two mapped devices.
+pub struct Names {
+    image: Name,
+    container: Name,
+}
+
+impl Names {
+    pub fn reserve() -> Result<Names> {
+        let (image, container) = (Name::reserve("image")?, Name::reserve("container")?);
+        Ok(Names { image, container })
+    }
+}
+
 /// The disk and what is on it.
 pub struct Ground<'n> {
     pub driver: Driver,
     pub disk: Disk,
     /// How many bytes could be on it.
     pub size: u64,
-    /// For mapped disks: a disk for what becomes different, and names.
+    /// For mapped devices: a disk for what becomes different, and names.
     mapped: Option<(Disk, &'n Names)>,
 }
 
@@ -91,11 +104,24 @@ impl Ground<'_> {
         image.fill(Path::new(IMAGE))?;
         let Some((_, names)) = &self.mapped else { return Ok(()) };
         // A disk is mounted, or a part of mapped ones: not both.
-        stage
-            .ask(format!("umount2({DISK:?}, 0)"), || umount2(DISK, MntFlags::empty()))?;
-        let path = names.map(stage, 0, Target::Origin(&self.disk.path), self.size)?;
-        self.mount_from(stage, &path, DISK, Access::ReadOnly)?;
-        names.let_go(stage, 0)
+        let call = format!("umount2({DISK:?}, 0)");
+        stage.ask(call, || umount2(DISK, MntFlags::empty()))?;
+        let origin = Target::Origin(&self.disk.path);
+        self.mount_mapped(stage, &names.image, origin, (DISK, Access::ReadOnly))
+    }
+
+    fn mount_mapped(
+        &self,
+        stage: &Stage,
+        name: &Name,
+        target: Target,
+        (at, access): (&str, Access),
+    ) -> Result<()> {
+        let path = name.map(stage, target, self.size)?;
+        if let Some(why) = self.mount_from(stage, &path, at, access)? {
+            return Err(Error::input(why));
+        }
+        name.let_go(stage)
     }
 
     /// Where the container's files are to be.
@@ -121,10 +147,8 @@ impl Ground<'_> {
     fn start_mapped(&self, stage: &Stage) -> Result<()> {
         let Some((store, names)) = &self.mapped else { return Ok(()) };
         let target = Target::Snapshot { origin: &self.disk.path, store: &store.path };
-        let path = names.map(stage, 1, target, self.size)?;
         make_folder("snapshot")?;
-        self.mount_from(stage, &path, "snapshot", Access::Full)?;
-        names.let_go(stage, 1)
+        self.mount_mapped(stage, &names.container, target, ("snapshot", Access::Full))
     }
 
     /// How many bytes are in use.

@@ -57,6 +57,31 @@ pub fn judge(image: &Image, rows: &Rows) -> Verdict {
     })
 }
 
+/// How many bytes something takes, if it does what it is said to do.
+enum Bytes {
+    AtLeast(u64),
+    AtMost(u64),
+}
+
+impl Bytes {
+    /// For what is copied whole, or only where it changes.
+    fn of_copy(whole: bool, size: u64) -> Bytes {
+        if whole { Bytes::AtLeast(size) } else { Bytes::AtMost(size / SHARED) }
+    }
+
+    /// The prediction in words, and whether it holds.
+    fn compare(self, seen: f64) -> (String, bool) {
+        match self {
+            Bytes::AtLeast(size) => {
+                (format!("at least {}", told(size)), seen >= size as f64)
+            }
+            Bytes::AtMost(size) => {
+                (format!("at most {}", told(size)), seen <= size as f64)
+            }
+        }
+    }
+}
+
 fn judge_one(
     verdict: Verdict,
     driver: Driver,
@@ -64,17 +89,12 @@ fn judge_one(
     image: &Image,
 ) -> Verdict {
     let amounts = [
-        // Of what the disk could hold, half at most: nobody has written more yet.
-        ("disk", false, ground::size_for(image) / 2 * SHARED),
-        ("start", driver.copies_at_start(), image.bytes()),
-        ("big file", driver.copies_whole_file(), image.big),
+        ("disk", Bytes::AtMost(ground::size_for(image) / 2)),
+        ("start", Bytes::of_copy(driver.copies_at_start(), image.bytes())),
+        ("big file", Bytes::of_copy(driver.copies_whole_file(), image.big)),
     ];
-    let verdict = amounts.into_iter().fold(verdict, |verdict, (what, whole, size)| {
-        let (bytes, part) = (number(seen, what, "bytes"), size / SHARED);
-        let (predicted, holds) = match whole {
-            true => (format!("at least {}", told(size)), bytes >= size as f64),
-            false => (format!("at most {}", told(part)), bytes <= part as f64),
-        };
+    let verdict = amounts.into_iter().fold(verdict, |verdict, (what, bytes)| {
+        let (predicted, holds) = bytes.compare(number(seen, what, "bytes"));
         let what_for = format!("{driver}: what it takes: {what}");
         verdict.holds(&what_for, predicted, &seen[what], holds)
     });

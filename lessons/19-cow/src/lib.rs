@@ -71,7 +71,7 @@ pub fn replace(
     stage.ask(call, || renameat(AT_FDCWD, &copy, AT_FDCWD, path))
 }
 
-/// Give each file of the tree `image` a twin in `container`, on the same blocks: the file
+/// Give each file of the tree `image` a clone in `container`, on the same blocks: the file
 /// system copies a block when one of both is written to. XFS and btrfs can, ext4 cannot.
 pub fn reflink(stage: &Stage, image: &Path, container: &Path) -> Result<()> {
     tree::repeat(stage, image, container, |often, from, to| {

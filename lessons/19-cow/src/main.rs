@@ -7,7 +7,6 @@
 use std::process::ExitCode;
 
 use clap::{Parser, value_parser};
-use cow::mapper::Names;
 use stage::{Evidence, Flags, Result, Stage, Verdict};
 
 mod driver;
@@ -17,7 +16,7 @@ mod judge;
 mod measure;
 
 use driver::Driver;
-use ground::Ground;
+use ground::{Ground, Names};
 use image::Image;
 
 /// Lesson 19: what did Docker use before overlay, and elsewhere?
@@ -71,7 +70,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
 /// and mounts go with it; what would not is noted by us.
 fn look(stage: &Stage, driver: Driver, image: &Image) -> Result<Evidence> {
     let names = match driver {
-        Driver::Mapper => Some(Names::reserve(&["image", "container"])?),
+        Driver::Mapper => Some(Names::reserve()?),
         _ => None,
     };
     let mut host = stage.fork(|cue| {

@@ -4,7 +4,7 @@
 //! reads as another one, until a part of it is written: that chunk is copied to a third disk
 //! first, and is read and written there from then on. The file systems on it know nothing.
 //!
-//! A mapped disk stays when its maker is gone. So its name is written down first, and the
+//! A mapped device stays when its maker is gone. So its name is written down first, and the
 //! kernel is told to let go of it when nobody uses it any more.
 //!
 //! Read the kernel's device-mapper/snapshot.rst and linux/dm-ioctl.h.
@@ -23,10 +23,10 @@ mod request;
 /// Who is asked for all of it.
 const CONTROL: &str = "/dev/mapper/control";
 
-/// How all our mapped disks are called; a PID and a word follow.
+/// How our mapped devices are called; a PID and a word follow.
 const OURS: &str = "fakedocker-";
 
-/// What a mapped disk does.
+/// What a mapped device does.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'d> {
     /// Is this disk, and lets its snapshots keep what is overwritten.
@@ -60,38 +60,31 @@ impl Target<'_> {
     }
 }
 
-/// The names of mapped disks, written down before there are any. Dropped, the disks go with
-/// whoever uses them.
-pub struct Names {
-    names: Vec<String>,
+/// The name of a mapped device, written down before there is one. Dropped, the device goes
+/// with whoever uses it.
+pub struct Name {
+    name: String,
     _ledger: Ledger,
 }
 
-impl Names {
-    /// A name for each of `words`.
-    pub fn reserve(words: &[&str]) -> Result<Names> {
-        let mut ledger = Ledger::open("cow")?;
-        let name = |word| format!("{OURS}{}-{word}", std::process::id());
-        let names: Vec<String> = words.iter().map(name).collect();
-        names.iter().try_for_each(|name| ledger.note(name))?;
-        Ok(Names { names, _ledger: ledger })
+impl Name {
+    /// A name that ends in `word`.
+    pub fn reserve(word: &str) -> Result<Name> {
+        let name = format!("{OURS}{}-{word}", std::process::id());
+        let ledger = Ledger::claim("cow", &name)?;
+        let mut ledger =
+            ledger.ok_or_else(|| Error::input(format!("there is a {name:?}")))?;
+        ledger.note(&name)?;
+        Ok(Name { name, _ledger: ledger })
     }
 
-    /// Make the disk that got the name number `which`, of `size` bytes; where it is in /dev.
-    pub fn map(
-        &self,
-        stage: &Stage,
-        which: usize,
-        target: Target,
-        size: u64,
-    ) -> Result<PathBuf> {
-        let name = &self.names[which];
+    /// Make the device of this name, of `size` bytes; where it is in /dev.
+    pub fn map(&self, stage: &Stage, target: Target, size: u64) -> Result<PathBuf> {
+        let name = &self.name;
         let control = open().map_err(|error| Error::io(CONTROL, &error))?;
         let ask = |ask: Ask, what: &str, request: &mut Request| {
-            let call = format!(
-                "ioctl({}, {ask:?}, {{name={name:?}{what}}})",
-                descriptor(&control)
-            );
+            let fd = descriptor(&control);
+            let call = format!("ioctl({fd}, {ask:?}, {{name={name:?}{what}}})");
             stage.ask(call, || request.send(&control, ask)).map(drop)
         };
         ask(Ask::DM_DEV_CREATE, "", &mut Request::about(name)?)?;
@@ -106,25 +99,22 @@ impl Names {
         Ok(format!("/dev/dm-{}", minor(resumed.device())).into())
     }
 
-    /// Have the kernel remove the disk when its last user is gone, as unlink(2) does with a
-    /// file.
-    pub fn let_go(&self, stage: &Stage, which: usize) -> Result<()> {
+    /// Have the kernel remove the device when its last user is gone, as unlink(2) does with
+    /// a file.
+    pub fn let_go(&self, stage: &Stage) -> Result<()> {
         let control = open().map_err(|error| Error::io(CONTROL, &error))?;
-        let name = &self.names[which];
-        let call = format!(
-            "ioctl({}, DM_DEV_REMOVE, {{name={name:?}, flags=DM_DEFERRED_REMOVE}})",
-            descriptor(&control)
-        );
+        let (fd, name) = (descriptor(&control), &self.name);
+        let what = format!("{{name={name:?}, flags=DM_DEFERRED_REMOVE}}");
+        let call = format!("ioctl({fd}, DM_DEV_REMOVE, {what})");
         stage.ask(call, || remove(&control, name)).map(drop)
     }
 }
 
-impl Drop for Names {
+impl Drop for Name {
     fn drop(&mut self) {
-        // What fails here stays, and is found by its name.
-        let Ok(control) = open() else { return };
-        for name in &self.names {
-            remove(&control, name).ok();
+        // What fails here stays, and has a name by which it is found.
+        if let Ok(control) = open() {
+            remove(&control, &self.name).ok();
         }
     }
 }
@@ -147,10 +137,10 @@ pub fn lacks(stage: &Stage) -> Result<Option<String>> {
     Ok(known.err().map(why))
 }
 
-/// Remove the disks that a killed demonstration has left; returns their names.
+/// Remove the devices that a killed demonstration has left; returns their names.
 pub fn sweep() -> Result<Vec<String>> {
     Ledger::abandoned("cow", |name| {
-        // No device mapper, no such disk.
+        // No device mapper, no such device.
         let gone = |control| matches!(remove(&control, name), Ok(_) | Err(Errno::ENXIO));
         name.starts_with(OURS) && open().map_or(true, gone)
     })

@@ -326,6 +326,9 @@ clone3({flags=CLONE_NEWPID}, 88) = 7
 ioctl(3</a>, BTRFS_IOC_CLONE or FICLONE, 4) = 0
 ioctl(3</a>, FICLONE, 4) = 0
 
+ioctl(3</a>, DM_TABLE_LOAD, [{version=[4, 0, 0], flags=0}, ...] => [{dev=makedev(0xfe, 0)}]) = 0
+ioctl(3</a>, DM_TABLE_LOAD, {name="b"}) = 0
+
 umount2("/x", 0) = -1 EINVAL (Invalid argument)
 umount2("/x", 0) = -1 EINVAL (Invalid argument)
 "#;

@@ -1,6 +1,6 @@
 //! How is the device mapper asked?
 //!
-//! By ioctl(2) on its control file, with a structure that names the disk. A table follows
+//! By ioctl(2) on its control file, with a structure that names the device. A table follows
 //! behind it: which sectors are brought by which target, with what parameters. This is what
 //! dmsetup(8) does. Read linux/dm-ioctl.h.
 
@@ -61,7 +61,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// One about the mapped disk `name`.
+    /// One about the mapped device `name`.
     pub fn about(name: &str) -> Result<Request> {
         Request::with_table(name, 0, "", "").map(|mut request| {
             request.header.target_count = 0;
@@ -100,7 +100,7 @@ impl Request {
         self.header.flags = DM_DEFERRED_REMOVE;
     }
 
-    /// The number of the disk, in an answer.
+    /// The number of the device, in an answer.
     pub fn device(&self) -> u64 {
         self.header.device
     }
