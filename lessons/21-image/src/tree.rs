@@ -15,7 +15,7 @@ pub fn look(stage: &Stage, tree: &str) -> Result<Evidence> {
     let (mut files, mut lines) = (Vec::new(), Vec::new());
     let listed = list(Path::new(tree), Path::new(""), &mut files, &mut lines);
     listed.map_err(|error| Error::io(tree, &error))?;
-    // The top came last: it is that of the topmost layer, who is to write in it.
+    // The top came last: in an overlay, it is that of the layer that takes the writes.
     lines.pop();
     let all = Digest::of(lines.join("\n").as_bytes());
     let seen = stage.look(tree).fact("files", files.join(" "));
