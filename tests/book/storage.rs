@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::lessons::{brief, in_brief, lesson, run};
 use crate::loops;
-use crate::support::machine::{command, undisturbed};
+use crate::support::machine::{Machine, command, undisturbed};
 use crate::support::skip::not_tried;
 use crate::support::wait::until;
 
@@ -117,7 +117,10 @@ fn after_a_kill_lab_clean_clears_away() {
     let early = if has_mapper() { "DM_DEV_CREATE" } else { "mount(\"/dev/loop" };
     undisturbed(|| {
         for word in [early, "start "] {
+            let machine = Machine::look();
             end_by(Signal::SIGKILL, word);
+            // As long as its child is there, the notes are held.
+            machine.assert_same(&["processes", "mounts"]);
             run(lesson("lab").arg("clean")).assert_status(0);
             await_no_disk(&before);
         }
