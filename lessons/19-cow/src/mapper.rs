@@ -70,7 +70,7 @@ pub struct Name {
 impl Name {
     /// A name that ends in `word`.
     pub fn reserve(word: &str) -> Result<Name> {
-        // One that lessons do not share, and without the "-" that a note's name ends at.
+        // No "-" in it: before the last one in a note's name stands whose it is (ledger.rs).
         let own = format!("{}.{word}", std::process::id());
         let name = format!("{OURS}{own}");
         let ledger = Ledger::claim("cow", &own)?;
