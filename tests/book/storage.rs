@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::lessons::{brief, in_brief, lesson, run};
 use crate::loops;
-use crate::support::machine::{command, undisturbed};
+use crate::support::machine::{Machine, command, undisturbed};
 use crate::support::skip::not_tried;
 use crate::support::wait::until;
 
@@ -33,12 +33,11 @@ fn every_way_is_measured_or_there_is_a_reason() {
     let ending = undisturbed(|| run(&mut brief("cow")));
     ending.assert_status(0).assert_proved();
     for way in WAYS {
-        let rows =
-            ending.out.lines().filter(|line| line.starts_with(&format!("  {way} ")));
-        let last = rows.last().unwrap_or_default();
-        let not_run = last.contains("not run: ");
-        assert!(not_run || last.contains('░'), "no row for {way}:\n{}", ending.out);
-        assert!(not_run || WAYS[..6].contains(&way), "{way} was not run:\n{last}");
+        let is_about = |line: &&str| line.starts_with(&format!("  {way} "));
+        let row = ending.out.lines().rfind(is_about).unwrap_or_default();
+        let not_run = row.contains("not run: ");
+        assert!(not_run || row.contains('░'), "no row for {way}:\n{}", ending.out);
+        assert!(not_run || WAYS[..6].contains(&way), "{way} was not run:\n{row}");
     }
     let untried = ending.out.lines().filter_map(|it| it.strip_prefix("○ not tried: "));
     for what in untried {
@@ -60,9 +59,10 @@ fn it_speaks_as_all_lessons_do() {
         assert!(!quiet.out.contains('→'), "{}", quiet.out);
         let json = links(&["--json"]);
         json.assert_status(0);
-        let events = json.out.lines().map(|line| serde_json::from_str(line).expect(line));
-        let last = events.last().map(|event: Value| event["proved"].clone());
-        assert_eq!(last, Some(Value::Bool(true)), "{}", json.out);
+        let parse = |line: &str| -> Value { serde_json::from_str(line).expect(line) };
+        let events: Vec<Value> = json.out.lines().map(parse).collect();
+        let verdict = events.last().expect("there are events");
+        assert_eq!(verdict["proved"], true, "{}", json.out);
         for wrong in [["--files", "99"], ["--size", "513"], ["--only", "zfs"]] {
             let ending = run(lesson("cow").args(wrong));
             ending.assert_status(2);
@@ -117,7 +117,10 @@ fn after_a_kill_lab_clean_clears_away() {
     let early = if has_mapper() { "DM_DEV_CREATE" } else { "mount(\"/dev/loop" };
     undisturbed(|| {
         for word in [early, "start "] {
+            let machine = Machine::look();
             end_by(Signal::SIGKILL, word);
+            // As long as its child is there, the notes are held.
+            machine.assert_same(&["processes", "mounts"]);
             run(lesson("lab").arg("clean")).assert_status(0);
             await_no_disk(&before);
         }

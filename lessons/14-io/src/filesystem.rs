@@ -23,8 +23,8 @@ pub fn make(disk: &Disk, program: &str, options: &[&str]) -> Result<bool> {
         Ok(output) if output.status.success() => Ok(true),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            let last = said.trim().lines().last().unwrap_or_default();
-            Err(Error::input(format!("{program}: {}: {last}", output.status)))
+            let said = said.trim().replace('\n', "; ");
+            Err(Error::input(format!("{program}: {}: {said}", output.status)))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io(program, &error)),

@@ -70,8 +70,10 @@ pub struct Name {
 impl Name {
     /// A name that ends in `word`.
     pub fn reserve(word: &str) -> Result<Name> {
-        let name = format!("{OURS}{}-{word}", std::process::id());
-        let ledger = Ledger::claim("cow", &name)?;
+        // No "-" in it: before the last one in a note's name stands whose it is (ledger.rs).
+        let own = format!("{}.{word}", std::process::id());
+        let name = format!("{OURS}{own}");
+        let ledger = Ledger::claim("cow", &own)?;
         let mut ledger =
             ledger.ok_or_else(|| Error::input(format!("there is a {name:?}")))?;
         ledger.note(&name)?;
