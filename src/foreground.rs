@@ -32,6 +32,8 @@ pub struct Options {
 /// Make a container, run it in the foreground, and return its exit status.
 pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let request = &options.request;
+    // The image stays until the container is there, which says that it stands on it.
+    let work = store.work()?;
     let image = describe::find_image(store, request)?;
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
@@ -46,6 +48,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let stage = Stage::of_engine(options.explain)?;
     let mut connection = Connection::prepare(network)?;
     let container = Container::create(store, plan, &spec, name, throw_away)?;
+    drop(work);
     container.furnish(&files)?;
     from.view.map_or(Ok(()), |view| view.build(&skeleton))?;
 
@@ -68,9 +71,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
         }
         _ => container.remove(store)?,
     }
-    let Ending { status, oom_kills } = ending?;
-    tell_of_kills(oom_kills, &spec);
-    Ok(status)
+    ending?.tell(&spec)
 }
 
 /// How a container has ended.
@@ -102,9 +103,18 @@ fn see_to_its_end(
     Ok(Ending { status, oom_kills: contained.limits.end(stage)? })
 }
 
+impl Ending {
+    /// The status; and a warning, if the kernel had to help.
+    fn tell(self, spec: &Spec) -> Result<u8> {
+        if self.oom_kills > 0 {
+            tell_of_kills(self.oom_kills, spec);
+        }
+        Ok(self.status)
+    }
+}
+
 fn tell_of_kills(count: u64, spec: &Spec) {
     let processes = match count {
-        0 => return,
         1 => "a process".into(),
         _ => format!("{count} processes"),
     };

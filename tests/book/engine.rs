@@ -18,6 +18,8 @@
 //! | `usermode.rs` | and how does that somebody reach the world? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
+//! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
+//! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
@@ -30,8 +32,10 @@ mod killing;
 mod limits;
 mod networks;
 mod outside;
+mod packages;
 mod rootless;
 mod statuses;
+mod store;
 mod terminal;
 mod usermode;
 mod userns;

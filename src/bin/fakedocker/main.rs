@@ -9,12 +9,11 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{
-    container, control, exec, foreground, import, inspect, rootless, stats, sys,
-};
+use fakedocker::{container, control, exec, foreground, inspect, rootless, stats, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
+mod images;
 mod limits;
 mod run;
 
@@ -39,11 +38,11 @@ enum Command {
     Run(Box<Run>),
     /// Run a command in a running container
     Exec(Exec),
-    /// Make an image from the tarball of a root file system
-    Import(Import),
+    #[command(flatten)]
+    Images(images::Command),
     /// Remove containers that have ended
     Rm(Containers),
-    /// Show what is known of containers, as JSON
+    /// Show what is known of containers or images, as JSON
     Inspect(Inspect),
     /// Hold containers to other limits
     Update(Update),
@@ -81,14 +80,6 @@ struct Exec {
 }
 
 #[derive(Args)]
-struct Import {
-    /// A tar file, plain or compressed by gzip, xz or zstd; `-` for standard input
-    tarball: PathBuf,
-    /// The image's name, such as debian or debian:12
-    name: String,
-}
-
-#[derive(Args)]
 struct Containers {
     /// Names or IDs of containers
     #[arg(required = true, value_name = "CONTAINER")]
@@ -100,8 +91,9 @@ struct Inspect {
     /// Show this text, with what is known in the place of names such as {{.State.Pid}}
     #[arg(short, long, value_name = "TEXT")]
     format: Option<String>,
-    #[command(flatten)]
-    which: Containers,
+    /// Names or IDs
+    #[arg(required = true, value_name = "NAME")]
+    which: Vec<String>,
 }
 
 #[derive(Args)]
@@ -127,7 +119,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    play(&cli).map_or_else(|error| stage::fail(&error), ExitCode::from)
+    let played = play(&cli).map_err(|error| match &cli.command {
+        // Only where a command of the user's has a status does a failure of ours need another.
+        Command::Run(_) | Command::Exec(_) => error,
+        _ if error.exit_status() == stage::FAILED => error.status(1),
+        _ => error,
+    });
+    played.map_or_else(|error| stage::fail(&error), ExitCode::from)
 }
 
 fn play(cli: &Cli) -> Result<u8> {
@@ -155,12 +153,15 @@ fn play(cli: &Cli) -> Result<u8> {
             sys::close_inherited()?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
-        Command::Import(args) => import_image(&store(false)?, args),
-        Command::Rm(args) => each(args, &store(false)?, container::remove_ended),
-        Command::Inspect(args) => show(&store(false)?, args),
+        Command::Images(args) => args.play(&store(false)?),
+        Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
+        Command::Inspect(args) => {
+            let store = store(false)?;
+            show(args, |which| inspect_any(&store, which))
+        }
         Command::Update(args) => update(&store(false)?, args),
-        Command::Pause(args) => each(args, &store(false)?, control::pause),
-        Command::Unpause(args) => each(args, &store(false)?, control::unpause),
+        Command::Pause(args) => args.each(&store(false)?, control::pause),
+        Command::Unpause(args) => args.each(&store(false)?, control::unpause),
         Command::Stats(args) => {
             stats::show(&store(false)?, &args.containers, args.no_stream).map(|()| 0)
         }
@@ -198,45 +199,55 @@ impl Exec {
     }
 }
 
-fn import_image(store: &Store, args: &Import) -> Result<u8> {
-    let image = import::import(store, &args.tarball, &args.name)?;
-    stage::tell(&image.name)?;
-    Ok(0)
+impl Containers {
+    /// Do it to each of them, and say which.
+    fn each(
+        &self,
+        store: &Store,
+        action: impl Fn(&Store, &str) -> Result<()>,
+    ) -> Result<u8> {
+        each(&self.containers, |which| {
+            action(store, which)?;
+            stage::tell(which)
+        })
+    }
 }
 
-/// Do it to each of them. Each for itself: one that refuses does not keep the others.
-fn each(
-    which: &Containers,
-    store: &Store,
-    action: impl Fn(&Store, &str) -> Result<()>,
-) -> Result<u8> {
+/// Each for itself: one that refuses does not keep the others.
+fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
     let mut result = Ok(0);
-    for which in &which.containers {
-        match action(store, which) {
-            Ok(()) => stage::tell(which)?,
-            Err(error) => note(&mut result, error),
+    for which in which {
+        if let Err(error) = action(which) {
+            note(&mut result, error);
         }
     }
     result
 }
 
+/// A container, else an image.
+fn inspect_any(store: &Store, which: &str) -> Result<Value> {
+    let container = inspect::inspect(store, which);
+    container
+        .or_else(|error| fakedocker::images::inspect(store, which).map_err(|_| error))
+}
+
 fn update(store: &Store, args: &Update) -> Result<u8> {
     let asked = args.limits.request();
-    each(&args.which, store, |store, which| control::update(store, which, &asked))
+    args.which.each(store, |store, which| control::update(store, which, &asked))
 }
 
 /// Another failure: the last one is for the exit status.
 fn note(result: &mut Result<u8>, error: Error) {
-    if let Err(earlier) = std::mem::replace(result, Err(error.status(1))) {
+    if let Err(earlier) = std::mem::replace(result, Err(error)) {
         stage::fail(&earlier);
     }
 }
 
 /// One list of all, as Docker has it, or a line for each.
-fn show(store: &Store, args: &Inspect) -> Result<u8> {
+fn show(args: &Inspect, inspect: impl Fn(&str) -> Result<Value>) -> Result<u8> {
     let (mut known, mut result) = (Vec::new(), Ok(0));
-    for which in &args.which.containers {
-        match inspect::inspect(store, which) {
+    for which in &args.which {
+        match inspect(which) {
             Ok(value) => known.push(value),
             Err(error) => note(&mut result, error),
         }
