@@ -1,6 +1,7 @@
 //! Does a layer hide what it shall hide, add what it shall add, and reach nothing else?
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -331,6 +332,53 @@ fn folders_that_are_left_out_look_as_below() {
         assert!(stack.at(path).symlink_metadata().unwrap().is_dir(), "{path}");
     }
     stack.outside_is_untouched();
+}
+
+#[test]
+fn little_archives_need_neither_much_memory_nor_much_time() {
+    let _turn = turn();
+    let mut stack = Stack::new("bombs");
+    // A remark for all members would be copied for each.
+    let remark = vec![b'x'; 5000];
+    let mut text = format!("{} comment=", remark.len() + 14).into_bytes();
+    text.extend(&remark);
+    text.push(b'\n');
+    let global = Tar::new().entry(EntryType::XGlobalHeader, "pax", "", &text);
+    stack.refuses(global.file("x", b""), "or over 4 KiB for all");
+    // Folders are dressed at the end, with attributes that compress to nothing.
+    let value = vec![b'x'; 1000 * 1000];
+    let mut one = Tar::new().pax(&[("SCHILY.xattr.user.x", &value)]).folder("d").end();
+    one.truncate(one.len() - 1024);
+    let stream = std::iter::repeat_n(&one[..], 300);
+    let stream = stream.fold(Box::new(std::io::empty()) as Box<dyn Read>, |all, one| {
+        Box::new(all.chain(one))
+    });
+    let tree = stack.top.join("tree");
+    fs::create_dir(&tree).unwrap();
+    let numbers = Numbers::here().unwrap();
+    let error =
+        unpack(std::io::BufReader::new(stream), &tree, &[], &numbers).unwrap_err();
+    assert!(error.to_string().contains("over 256 MiB"), "{error}");
+}
+
+#[test]
+fn a_layer_that_does_not_fit_is_refused() {
+    let _turn = turn();
+    let stack = Stack::new("full");
+    let tree = stack.top.join("tree");
+    fs::create_dir(&tree).unwrap();
+    let mount = |program: &str, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).arg(&tree).status();
+        assert!(status.unwrap().success(), "{program}");
+    };
+    mount("mount", &["-t", "tmpfs", "-o", "size=1m,nr_inodes=100", "tmpfs"]);
+    let many =
+        (0..200).fold(Tar::new(), |tar, number| tar.file(&number.to_string(), b""));
+    let numbers = Numbers::here().unwrap();
+    let refused = unpack(&many.end()[..], &tree, &[], &numbers);
+    mount("umount", &[]);
+    let line = refused.unwrap_err().to_string();
+    assert!(line.contains("ENOSPC"), "{line}");
 }
 
 /// A tree with everything that a layer can have.

@@ -53,18 +53,21 @@ pub fn change_root(stage: &Stage) -> Result<()> {
     put("root/etc/motd", "from the change\n")?;
     put("root/app/run", "#!/bin/sh\n")?;
     done("root/etc/hostname", fs::remove_file("root/etc/hostname"))?;
-    done("root/cache", fs::remove_dir_all("root/cache"))?;
-    // The one step here that needs an attribute in the upper layer.
-    let old_kernel = "in a user namespace this needs a tmpfs with user.* attributes, \
-        so Linux 6.6: run it with sudo";
-    done("root/cache", fs::create_dir("root/cache")).map_err(|error| {
-        match error.errno() {
-            Some(Errno::EIO) if proc::is_in_user_namespace() => error.hint(old_kernel),
-            _ => error,
-        }
-    })?;
+    let remade =
+        fs::remove_dir_all("root/cache").and_then(|()| fs::create_dir("root/cache"));
+    done("root/cache", remade).map_err(explain)?;
     put("root/cache/new", "from the change\n")?;
     settle("root", &["etc/motd", "etc", "app/run", "app", "cache/new", "cache", ""])
+}
+
+/// Why a folder could not be made anew, the one step here that takes an attribute.
+fn explain(error: Error) -> Error {
+    let old_kernel = "in a user namespace this needs a tmpfs with user.* attributes, \
+        so Linux 6.6: run it with sudo";
+    match error.errno() {
+        Some(Errno::EIO) if proc::is_in_user_namespace() => error.hint(old_kernel),
+        _ => error,
+    }
 }
 
 /// The only layer of the second image that is not the first one's.

@@ -20,6 +20,8 @@ const BLOCK: usize = 512;
 /// What names, attributes and lists of extents of one member may take: the kernel has no
 /// use for more, and a hostile archive could have a thousandfold of it.
 const LONGEST: u64 = 1024 * 1024;
+/// What may be said of all members: each of them is compared with it. It is a remark, mostly.
+const LONGEST_FOR_ALL: usize = 4096;
 
 /// What is handed over of a file at once, at most.
 const PIECE: u64 = 128 * 1024;
@@ -130,6 +132,9 @@ impl<R: BufRead> Tarball<R> {
                 EntryType::XHeader => said.records = self.records()?,
                 EntryType::XGlobalHeader => {
                     self.for_all = self.records()?;
+                    if self.for_all.size() > LONGEST_FOR_ALL {
+                        return Err(self.too_much());
+                    }
                     said.records = self.for_all.clone();
                 }
                 kind if kind.as_byte() == b'V' => {} // The archive's label.
@@ -360,7 +365,8 @@ impl<R: BufRead> Tarball<R> {
     }
 
     fn too_much(&self) -> Error {
-        let what = "over 1 MiB of names, attributes or lists of holes for one entry";
+        let what = "over 1 MiB of names, attributes or lists of holes for one entry, \
+            or over 4 KiB for all";
         Error::input(place(&self.last, what))
     }
 }

@@ -215,6 +215,8 @@ impl<'n> Tree<'n> {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 made => {
                     made?;
+                    // Whatever our umask is.
+                    files::set_mode(&folder, name, 0o755)?;
                     self.dress_as_below(&path[..end])?;
                 }
             }
