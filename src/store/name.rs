@@ -54,6 +54,21 @@ impl Name {
         self.0.split(':').next() == Some(HOST)
     }
 
+    /// Without its tag: `debian`.
+    pub fn repository(&self) -> String {
+        self.0.rsplit_once(':').map_or(&*self.0, |(repository, _)| repository).into()
+    }
+
+    /// The tag alone: `latest`.
+    pub fn tag(&self) -> &str {
+        self.0.rsplit_once(':').map_or("", |(_, tag)| tag)
+    }
+
+    /// As one would type it, and always with the tag: `debian:latest`.
+    pub fn tagged(&self) -> String {
+        format!("{}:{}", self.repository(), self.tag())
+    }
+
     /// With its tag: `debian:latest`.
     pub fn full(&self) -> &str {
         &self.0

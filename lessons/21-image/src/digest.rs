@@ -97,7 +97,13 @@ impl<T> Summing<T> {
         (Digest::from_sum(self.sum), self.length, self.inner)
     }
 
-    fn count(&mut self, bytes: &[u8]) {
+    /// The name of what has passed so far, and how many bytes it was.
+    pub fn so_far(&self) -> (Digest, u64) {
+        (Digest::from_sum(self.sum.clone()), self.length)
+    }
+
+    /// Count what passes by another way.
+    pub fn count(&mut self, bytes: &[u8]) {
         self.sum.update(bytes);
         self.length += bytes.len() as u64;
     }
