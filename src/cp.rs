@@ -51,7 +51,7 @@ pub fn cp(store: &Store, from: &str, to: &str, options: Options) -> Result<()> {
         (Side::There { container, path }, to) if !to.is_there() => {
             let (known, files) = reach::container(store, &stage, container)?;
             let source = Wanted::find(&files.root, path, options.follow)
-                .map_err(|error| in_side(container, error))?;
+                .map_err(|error| error.within(container).status(1))?;
             let users = known.spec.users();
             let owner = |user, group| {
                 options.archive.then(|| inside(users.as_ref(), &numbers, user, group))
@@ -74,7 +74,7 @@ pub fn cp(store: &Store, from: &str, to: &str, options: Options) -> Result<()> {
                 }
                 _ => unpack_into(&files.root, path, &numbers),
             };
-            placed.map_err(|error| in_side(container, error))
+            placed.map_err(|error| error.within(container).status(1))
         }
         (Side::There { .. }, _) => Err(Error::input(
             "copying between containers is not supported: copy to a place of yours first",
@@ -111,15 +111,6 @@ fn absolute(path: &str) -> Result<String> {
     let cwd = std::env::current_dir().map_err(|error| Error::io("getcwd", &error))?;
     let whole = cwd.join(path).into_os_string().into_string();
     whole.map_err(|path| Error::input(format!("{path:?} is not UTF-8")))
-}
-
-/// The failure, with whose it was.
-fn in_side(container: &str, error: Error) -> Error {
-    let named = Error::input(format!("{container}: {error}")).status(1);
-    match error.advice() {
-        Some(advice) => named.hint(advice),
-        None => named,
-    }
 }
 
 /// What is to be copied.

@@ -32,9 +32,12 @@
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
 mod bars;
+pub mod build;
 pub mod clean;
 pub mod container;
 pub mod control;
+pub mod copy;
+pub mod cp;
 pub mod decode;
 pub mod describe;
 pub mod disk;
@@ -46,6 +49,7 @@ pub mod import;
 pub mod inspect;
 pub mod limits;
 pub mod network;
+pub mod reach;
 pub mod rootless;
 pub mod run;
 pub mod spec;

@@ -1,0 +1,133 @@
+//! How does what was written become a layer, and layers an image?
+//!
+//! The upper layer of an overlay is packed (lesson 21), compressed, and kept under its digest. The
+//! configuration names it by the digest that it has uncompressed, which does not depend on who
+//! compresses it, and says by which step it was made.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
+use image::digest::Summing;
+use image::manifest::{
+    CONFIG, Config, Descriptor, LAYER, MANIFEST, Manifest, Platform, Rootfs, Settings,
+    Step,
+};
+use image::{Digest, pack};
+use stage::{Error, Result};
+
+use crate::disk::random_id;
+use crate::store::{Image, Store};
+use crate::times;
+
+/// What Docker calls a layer that is compressed by gzip.
+const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/// Which files of an upper layer become part of a layer, and whose they are.
+pub struct Contents<'c> {
+    /// Who has a file in the image that these two have on the disk.
+    pub owner: &'c dyn Fn(u32, u32) -> (u32, u32),
+    /// The paths that are left out, without a `/` at their beginning.
+    pub left_out: &'c dyn Fn(&[u8]) -> bool,
+}
+
+/// An image in the making.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// How it is to be run, what its layers are, and how it was made.
+    pub config: Config,
+    /// Its layers, the lowest first.
+    layers: Vec<Descriptor>,
+}
+
+impl Draft {
+    /// Nothing.
+    pub fn empty() -> Draft {
+        let config = Config {
+            created: None,
+            platform: Platform::here(),
+            config: Settings::default(),
+            rootfs: Rootfs { kind: "layers".into(), diff_ids: Vec::new() },
+            history: Vec::new(),
+        };
+        Draft { config, layers: Vec::new() }
+    }
+
+    /// What the image with this `manifest` is.
+    pub fn of(store: &Store, manifest: &Descriptor) -> Result<Draft> {
+        let layout = store.layout();
+        let parts = Manifest::parse(&layout.read(manifest)?)?;
+        let config = Config::parse(&layout.read(&parts.config)?)?;
+        let mut layers = parts.layers;
+        for layer in &mut layers {
+            // The same bytes: in our manifest they have our name.
+            if layer.media_type == DOCKER_LAYER {
+                layer.media_type = format!("{LAYER}+gzip");
+            }
+        }
+        Ok(Draft { config, layers })
+    }
+
+    /// Let what was written to `upper` be its topmost layer.
+    pub fn grow(
+        &mut self,
+        store: &Store,
+        upper: &Path,
+        contents: &Contents,
+    ) -> Result<()> {
+        let (layer, diff_id) = keep(store, upper, contents)?;
+        self.layers.push(layer);
+        self.config.rootfs.diff_ids.push(diff_id);
+        Ok(())
+    }
+
+    /// It was made by this `step`, now.
+    pub fn note(&mut self, step: Step) {
+        let created = Some(times::now());
+        self.config.created.clone_from(&created);
+        self.config.history.push(Step { created, ..step });
+    }
+
+    /// Keep its manifest and its configuration.
+    pub fn keep(&self, store: &Store) -> Result<Descriptor> {
+        let layout = store.layout();
+        let config = layout.put_json(CONFIG, &self.config)?;
+        layout.put_json(MANIFEST, &Manifest::new(config, self.layers.clone()))
+    }
+}
+
+/// The layers of an image as an overlay wants them: the topmost first.
+pub fn lower(image: &Image) -> Vec<PathBuf> {
+    image.layers.iter().rev().cloned().collect()
+}
+
+/// Pack, compress and keep what is in `upper`: the blob, and the plain archive's digest.
+fn keep(
+    store: &Store,
+    upper: &Path,
+    contents: &Contents,
+) -> Result<(Descriptor, Digest)> {
+    let aside = Aside(store.incoming().join(random_id(8)?));
+    let failed = |error| Error::io(aside.0.display(), &error);
+    let file = Summing::new(File::create_new(&aside.0).map_err(failed)?);
+    // Neither a time nor a name: the same files are to make the same blob.
+    let gzip: GzEncoder<_> = GzBuilder::new().mtime(0).write(file, Compression::default());
+    let mut plain = Summing::new(gzip);
+    pack::pack_without(upper, &mut plain, contents.owner, contents.left_out)?;
+    let (diff_id, _, gzip) = plain.finish();
+    let (digest, size, mut file) = gzip.finish().map_err(failed)?.finish();
+    file.flush().map_err(failed)?;
+    store.layout().adopt(&aside.0, &digest)?;
+    Ok((Descriptor::new(&format!("{LAYER}+gzip"), digest, size), diff_id))
+}
+
+/// A file that is gone unless it gets another name.
+struct Aside(PathBuf);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
+}
