@@ -101,14 +101,20 @@ impl Drop for Yard {
 }
 
 /// An archive, written without any of the checks that a decent writer makes.
-struct Tar(Builder<Vec<u8>>);
+pub(crate) struct Tar(Builder<Vec<u8>>);
 
 impl Tar {
-    fn new() -> Tar {
+    pub(crate) fn new() -> Tar {
         Tar(Builder::new(Vec::new()))
     }
 
-    fn entry(mut self, kind: EntryType, name: &str, link: &str, data: &[u8]) -> Tar {
+    pub(crate) fn entry(
+        mut self,
+        kind: EntryType,
+        name: &str,
+        link: &str,
+        data: &[u8],
+    ) -> Tar {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(if kind == EntryType::Directory { 0o755 } else { 0o644 });
@@ -120,33 +126,33 @@ impl Tar {
         self
     }
 
-    fn add(&mut self, mut header: Header, data: &[u8]) {
+    pub(crate) fn add(&mut self, mut header: Header, data: &[u8]) {
         header.set_cksum();
         self.0.append(&header, data).unwrap();
     }
 
-    fn file(self, name: &str, data: &[u8]) -> Tar {
+    pub(crate) fn file(self, name: &str, data: &[u8]) -> Tar {
         self.entry(EntryType::Regular, name, "", data)
     }
 
-    fn folder(self, name: &str) -> Tar {
+    pub(crate) fn folder(self, name: &str) -> Tar {
         self.entry(EntryType::Directory, name, "", b"")
     }
 
-    fn symlink(self, name: &str, target: &str) -> Tar {
+    pub(crate) fn symlink(self, name: &str, target: &str) -> Tar {
         self.entry(EntryType::Symlink, name, target, b"")
     }
 
-    fn link(self, name: &str, target: &str) -> Tar {
+    pub(crate) fn link(self, name: &str, target: &str) -> Tar {
         self.entry(EntryType::Link, name, target, b"")
     }
 
-    fn pax(mut self, records: &[(&str, &[u8])]) -> Tar {
+    pub(crate) fn pax(mut self, records: &[(&str, &[u8])]) -> Tar {
         self.0.append_pax_extensions(records.iter().copied()).unwrap();
         self
     }
 
-    fn end(self) -> Vec<u8> {
+    pub(crate) fn end(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
 }
@@ -176,7 +182,7 @@ fn compressed(bytes: &[u8], program: &str) -> Vec<u8> {
 }
 
 /// The extended attributes in a tree, as GNU tar finds them.
-fn xattrs(folder: &Path) -> Vec<String> {
+pub(crate) fn xattrs(folder: &Path) -> Vec<String> {
     let packed = Command::new("tar")
         .args(["--format=posix", "--xattrs", "--xattrs-include=*", "--sort=name", "-cC"])
         .args([folder, Path::new(".")])
