@@ -14,10 +14,8 @@ use std::path::{Path, PathBuf};
 
 use image::files::{self, Node};
 use image::{shown, whiteout};
-use mount::target::path_of;
 use stage::{Error, Result};
 
-use crate::sys::inside;
 
 /// Folders within folders, at most: a descriptor is held for each.
 const DEEPEST: usize = 256;
@@ -36,28 +34,25 @@ pub struct Copier<'c> {
 /// Something to be copied.
 pub struct Source {
     /// It is held.
-    pub held: OwnedFd,
+    pub held: File,
     /// What is known of it.
     pub about: Metadata,
 }
 
 impl Source {
     /// What `held` holds.
-    pub fn of(held: OwnedFd) -> io::Result<Source> {
-        let file = File::from(held);
-        let about = file.metadata()?;
-        Ok(Source { held: file.into(), about })
+    pub fn of(held: File) -> io::Result<Source> {
+        Ok(Source { about: held.metadata()?, held })
     }
 
     /// What `name` in `folder` is.
     pub fn at(folder: &impl AsFd, name: &OsStr) -> io::Result<Source> {
-        Source::of(inside::hold(folder, name)?)
+        Source::of(files::look(folder, name)?)
     }
 
     /// The same, open to be read: it is a file or a folder.
     pub fn open(&self) -> io::Result<File> {
-        // The very one that is held: opening a name again could find another, or a device.
-        File::open(path_of(&self.held))
+        files::open_looked_at(&self.held)
     }
 }
 
@@ -105,7 +100,7 @@ impl Copying<'_> {
             return self.file(source, to, name);
         }
         if kind.is_symlink() {
-            files::make_symlink(to, name, &inside::link_target(&source.held)?)?;
+            files::make_symlink(to, name, &files::target(&source.held)?)?;
         } else if let Some(node) = node(&source.about).filter(|_| self.owner(source).is_some()) {
             files::make_node(to, name, node)?;
         } else {
@@ -203,13 +198,19 @@ impl Copying<'_> {
 }
 
 fn node(about: &Metadata) -> Option<Node> {
-    let (kind, (major, minor)) = (about.file_type(), inside::numbers(about.rdev()));
+    let (kind, (major, minor)) = (about.file_type(), numbers(about.rdev()));
     match () {
         () if kind.is_fifo() => Some(Node::Fifo),
         () if kind.is_char_device() => Some(Node::Character(major, minor)),
         () if kind.is_block_device() => Some(Node::Block(major, minor)),
         () => None,
     }
+}
+
+fn numbers(device: u64) -> (u32, u32) {
+    let (major, minor) = files::device(device);
+    let number = |number: u64| u32::try_from(number).unwrap_or_default();
+    (number(major), number(minor))
 }
 
 fn modified(about: &Metadata) -> (i64, u32) {

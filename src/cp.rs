@@ -5,21 +5,19 @@
 //! A container's paths are looked up inside it, whatever links it has (`reach.rs`, `copy.rs`).
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufReader, stdin};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use image::unpack;
-use mount::target::{Root, path_of};
+use image::files;
+use mount::target::Root;
 use stage::{Error, Result, Stage};
-use user::{Maps, Numbers};
+use user::Numbers;
 
 use crate::copy::{Copier, Source, copy, copy_contents};
 use crate::reach;
 use crate::spec::Spec;
 use crate::store::Store;
-use crate::sys::inside;
 
 mod archive;
 
@@ -52,13 +50,13 @@ pub fn cp(store: &Store, from: &str, to: &str, options: Options) -> Result<()> {
             let (known, files) = reach::container(store, &stage, container)?;
             let source = Wanted::find(&files.root, path, options.follow)
                 .map_err(|error| error.within(container).status(1))?;
-            let users = known.spec.users();
             let owner = |user, group| {
-                options.archive.then(|| inside(users.as_ref(), &numbers, user, group))
+                let (user, group) = known.spec.owner_inside(user, group);
+                options.archive.then(|| possible(&numbers, user, group))
             };
             match to {
                 Side::Here(path) => place(&source, &here()?, &absolute(path)?, &owner),
-                _ => archive::write(&source),
+                _ => archive::write(&source, &known.spec),
             }
         }
         (from, Side::There { container, path }) if !from.is_there() => {
@@ -72,7 +70,7 @@ pub fn cp(store: &Store, from: &str, to: &str, options: Options) -> Result<()> {
                     let from = Wanted::find(&here()?, &absolute(from)?, options.follow)?;
                     place(&from, &files.root, path, &owner)
                 }
-                _ => unpack_into(&files.root, path, &numbers),
+                _ => archive::read(&files.root, path, &known.spec, &numbers),
             };
             placed.map_err(|error| error.within(container).status(1))
         }
@@ -114,7 +112,7 @@ fn absolute(path: &str) -> Result<String> {
 }
 
 /// What is to be copied.
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// It.
     pub source: Source,
     /// Its name; empty for a root.
@@ -133,9 +131,9 @@ impl Wanted {
         let held = match place.parent() {
             Some(folder) if !follow && !is_folder(path) => {
                 let folder = root.existing(folder)?.ok_or_else(missing)?;
-                inside::hold(&folder, &name).map_err(|error| failed(path, &error))?
+                files::look(&folder, &name).map_err(|error| failed(path, &error))?
             }
-            _ => root.existing(&place)?.ok_or_else(missing)?,
+            _ => root.existing(&place)?.ok_or_else(missing)?.into(),
         };
         let source = Source::of(held).map_err(|error| failed(path, &error))?;
         if is_folder(path) && !source.about.is_dir() {
@@ -179,7 +177,7 @@ fn place(
 }
 
 /// Where something is to go.
-enum Target {
+pub(crate) enum Target {
     /// Into this folder.
     Folder(OwnedFd),
     /// In the place of this file.
@@ -192,7 +190,8 @@ enum Target {
 const LINKS: u32 = 40;
 
 impl Target {
-    fn find(root: &Root, path: &str) -> Result<Target> {
+    /// What `path` in `root` is as the target of a copy.
+    pub fn find(root: &Root, path: &str) -> Result<Target> {
         let mut place = clean(Path::new(path));
         for _ in 0..LINKS {
             let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else {
@@ -209,7 +208,7 @@ impl Target {
                 there => there.map_err(|error| failed(path, &error))?,
             };
             if there.about.is_dir() {
-                return Ok(Target::Folder(there.held));
+                return Ok(Target::Folder(there.held.into()));
             }
             if !there.about.is_symlink() {
                 return match is_folder(path) {
@@ -217,11 +216,11 @@ impl Target {
                     false => Ok(Target::Other(folder, name)),
                 };
             }
-            let leads_to = inside::link_target(&there.held);
+            let leads_to = files::target(&there.held);
             let leads_to = leads_to.map_err(|error| failed(path, &error))?;
-            place = match root.existing(&place)?.map(Source::of) {
+            place = match root.existing(&place)?.map(|found| Source::of(found.into())) {
                 Some(Ok(found)) if found.about.is_dir() => {
-                    return Ok(Target::Folder(found.held));
+                    return Ok(Target::Folder(found.held.into()));
                 }
                 // `..` behind another link climbs from where that leads to: only the kernel
                 // could tell. It stays in the root in any case.
@@ -232,17 +231,8 @@ impl Target {
     }
 }
 
-/// Unpack the tar archive on standard input at `path`, which has to be a folder.
-fn unpack_into(root: &Root, path: &str, numbers: &Numbers) -> Result<()> {
-    let Target::Folder(folder) = Target::find(root, path)? else {
-        return Err(Error::input(format!("{path:?} is no folder")).status(1));
-    };
-    let archive = BufReader::new(stdin());
-    unpack::unpack(archive, &path_of(&folder), &[], numbers).map(drop)
-}
-
 /// A path from `/`, without `..`: as the path of a root that nothing is above.
-pub fn clean(path: &Path) -> PathBuf {
+pub(crate) fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::from("/");
     for step in path.components() {
         match step {
@@ -252,14 +242,6 @@ pub fn clean(path: &Path) -> PathBuf {
         }
     }
     clean
-}
-
-/// The owners of a container's file, by its own numbers; root where we have no such.
-fn inside(users: Option<&Maps>, here: &Numbers, user: u32, group: u32) -> (u32, u32) {
-    let its = |found: Option<Option<u32>>, number| found.flatten().unwrap_or(number);
-    let user = its(users.map(|maps| maps.user_inside(user)), user);
-    let group = its(users.map(|maps| maps.group_inside(group)), group);
-    possible(here, user, group)
 }
 
 /// Who `user` and `group` of a container are outside; root of the container if it has no such.

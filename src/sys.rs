@@ -22,7 +22,6 @@ use nix::unistd::{AccessFlags, Pid, Uid, User, access, dup2_stdin, fchown, geteu
 use stage::{Error, Result};
 
 pub mod files;
-pub mod inside;
 
 /// Whether we are root.
 pub fn is_root() -> bool {
