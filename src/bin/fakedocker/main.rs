@@ -13,6 +13,7 @@ use fakedocker::{container, control, exec, foreground, inspect, rootless, stats,
 use serde_json::Value;
 use stage::{Error, Result};
 
+mod files;
 mod images;
 mod limits;
 mod run;
@@ -58,6 +59,12 @@ enum Command {
     Inspect(Inspect),
     /// Hold containers to other limits
     Update(Update),
+    /// Make an image from a container
+    Commit(files::Commit),
+    /// Show what a container has changed in its files
+    Diff(files::Diff),
+    /// Copy files into a container or out of it
+    Cp(files::Cp),
     /// Stop all processes of containers
     Pause(Containers),
     /// Let them go on
@@ -165,6 +172,9 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Tag(args) => args.play(&store(false)?),
         Command::History(args) => args.play(&store(false)?),
         Command::Image(args) => args.play(&store(false)?),
+        Command::Commit(args) => args.play(&store(false)?),
+        Command::Diff(args) => args.play(&store(false)?),
+        Command::Cp(args) => args.play(&store(false)?),
         Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
         Command::Inspect(args) => {
             let store = store(false)?;
