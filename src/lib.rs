@@ -24,6 +24,7 @@
 //! | `decode.rs` | how is a tarball compressed? |
 //! | `import.rs` | how does a tarball become a root file system? |
 //! | `images.rs` | what can one do with images? |
+//! | `archive.rs` | how does an image travel in one file? |
 //! | `bars.rs` | how does one show that something takes time? |
 //! | `times.rs` | when was that? |
 //! | `disk.rs` | how does state get onto the disk whole? |
@@ -31,6 +32,7 @@
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
+pub mod archive;
 mod bars;
 pub mod build;
 pub mod clean;

@@ -18,7 +18,7 @@ mod images;
 mod limits;
 mod run;
 
-use images::{History, Image, Images, Import, Rmi, Tag};
+use images::{History, Image, Images, Import, Load, Rmi, Save, Tag};
 use limits::Limits;
 use run::Run;
 
@@ -42,6 +42,10 @@ enum Command {
     Exec(Exec),
     /// Make an image from the tarball of a root file system
     Import(Import),
+    /// Write images into an archive
+    Save(Save),
+    /// Get the images out of an archive
+    Load(Load),
     /// List images
     Images(Images),
     /// Remove images
@@ -167,6 +171,8 @@ fn play(cli: &Cli) -> Result<u8> {
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Import(args) => args.play(&store(false)?),
+        Command::Save(args) => args.play(&store(false)?),
+        Command::Load(args) => args.play(&store(false)?),
         Command::Images(args) => args.play(&store(false)?),
         Command::Rmi(args) => args.play(&store(false)?),
         Command::Tag(args) => args.play(&store(false)?),
