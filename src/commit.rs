@@ -3,8 +3,6 @@
 //! What it has written becomes a layer on those of the image that it was made from. Meanwhile it
 //! is stopped in time (lesson 15), so that the layer is what was there at one moment.
 
-use std::os::unix::ffi::OsStrExt;
-
 use image::Digest;
 use image::manifest::Step;
 use stage::{Error, Result, Stage};
@@ -70,12 +68,10 @@ pub fn commit(store: &Store, options: &Options) -> Result<Digest> {
 /// What the container has written, as a layer.
 fn add_changes(store: &Store, known: &Known, draft: &mut Draft) -> Result<()> {
     let spec = &known.spec;
-    let ours = diff::changes(store, spec)?.ours;
-    let ours: Vec<&[u8]> =
-        ours.iter().map(|path| &path.as_os_str().as_bytes()[1..]).collect();
+    let changes = diff::changes(store, spec)?;
     let contents = Contents {
         owner: &|user, group| spec.owner_inside(user, group),
-        left_out: &|path| ours.contains(&path),
+        left_out: &|path| changes.is_ours(path),
     };
     let (_, layers) = spec.stacks()?.swap_remove(0);
     draft.grow(store, &layers.upper, &contents)

@@ -42,6 +42,13 @@ pub struct Changes {
     pub ours: BTreeSet<PathBuf>,
 }
 
+impl Changes {
+    /// Whether `path`, without a `/` at its beginning, is only the engine's.
+    pub fn is_ours(&self, path: &[u8]) -> bool {
+        self.ours.contains(&Path::new("/").join(OsStr::from_bytes(path)))
+    }
+}
+
 /// The lines of `fakedocker diff`: a letter and a path for each change, in the order of paths.
 pub fn diff(store: &Store, which: &str) -> Result<Vec<String>> {
     let known = container::known(store, which, &store.lock_containers()?)?;

@@ -13,7 +13,7 @@ use crate::limits::units::in_words;
 use crate::network::{Connection, Setup};
 use crate::run::{Contained, contain};
 use crate::spec::Spec;
-use crate::store::Store;
+use crate::store::{Image, Store, Work};
 use crate::sys;
 
 /// What the command line asks for.
@@ -31,14 +31,25 @@ pub struct Options {
 
 /// Make a container, run it in the foreground, and return its exit status.
 pub fn run(store: &Store, options: &Options) -> Result<u8> {
-    let request = &options.request;
-    // The image stays until the container is there, which says that it stands on it.
     let work = store.work()?;
-    let image = describe::find_image(store, request)?;
+    let image = describe::find_image(store, &options.request)?;
+    run_on(store, options, image.as_ref(), work, |_, _| Ok(()))
+}
+
+/// The same on this `image`, which stays as long as `work` does: until the container is there, and
+/// says that it stands on it. `at_end` is told what has ended, and how.
+pub fn run_on(
+    store: &Store,
+    options: &Options,
+    image: Option<&Image>,
+    work: Work,
+    at_end: impl FnOnce(&Spec, u8) -> Result<()>,
+) -> Result<u8> {
+    let request = &options.request;
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
     let network = Setup::read(store, &request.network)?;
-    let from = Base { image: image.as_ref(), view: host::view(request)? };
+    let from = Base { image, view: host::view(request)? };
     let spec = describe::spec(store, request, &from, &plan, &network)?;
     spec.check()?;
     let skeleton = plan.skeleton();
@@ -65,6 +76,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
         see_to_its_end(store, &stage, &container, connection.address(), it)
     });
     connection.end();
+    let ending = ending.and_then(|ending| at_end(&spec, ending.status).map(|()| ending));
     match &ending {
         Ok(ending) if !throw_away => {
             container.keep(store, ending.status, ending.oom_kills > 0)?;

@@ -11,6 +11,7 @@ use image::manifest::Step;
 use serde_json::{Value, json};
 use stage::{Error, Result};
 
+use crate::build::cache;
 use crate::container;
 use crate::limits::units::in_decimals;
 use crate::store::{self, Image, Name, Store};
@@ -237,6 +238,7 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
         );
         done.push(format!("deleted: {}", image.id));
     }
+    cache::forget(store)?;
     store.collect()?;
     Ok((done, gone.values().sum()))
 }

@@ -4,8 +4,10 @@
 //! configuration names it by the digest that it has uncompressed, which does not depend on who
 //! compresses it, and says by which step it was made.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
@@ -15,10 +17,11 @@ use image::manifest::{
     CONFIG, Config, Descriptor, LAYER, MANIFEST, Manifest, Platform, Rootfs, Settings,
     Step,
 };
-use image::{Digest, pack};
+use image::{Digest, files, pack};
 use stage::{Error, Result};
 
-use crate::disk::random_id;
+use crate::copy::Source;
+use crate::store::aside::Aside;
 use crate::store::{Image, Store};
 use crate::times;
 
@@ -31,6 +34,13 @@ pub struct Contents<'c> {
     pub owner: &'c dyn Fn(u32, u32) -> (u32, u32),
     /// The paths that are left out, without a `/` at their beginning.
     pub left_out: &'c dyn Fn(&[u8]) -> bool,
+}
+
+impl<'c> Contents<'c> {
+    /// All of it, as it is.
+    pub fn all() -> Contents<'c> {
+        Contents { owner: &|user, group| (user, group), left_out: &|_| false }
+    }
 }
 
 /// An image in the making.
@@ -83,6 +93,24 @@ impl Draft {
         Ok(())
     }
 
+    /// The same for a build, whose layers are nobody else's: with SOURCE_DATE_EPOCH, nothing in
+    /// them is newer than that (reproducible-builds.org, "SOURCE_DATE_EPOCH").
+    pub fn grow_in_build(
+        &mut self,
+        store: &Store,
+        upper: &Path,
+        contents: &Contents,
+    ) -> Result<()> {
+        if let Some(latest) = times::epoch() {
+            let top = File::open(upper).and_then(|top| {
+                age(&top, latest)?;
+                files::set_open_modified(&top, (latest, 0))
+            });
+            top.map_err(|error| Error::io(upper.display(), &error))?;
+        }
+        self.grow(store, upper, contents)
+    }
+
     /// It was made by this `step`, now.
     pub fn note(&mut self, step: Step) {
         let created = Some(times::now());
@@ -109,25 +137,30 @@ fn keep(
     upper: &Path,
     contents: &Contents,
 ) -> Result<(Descriptor, Digest)> {
-    let aside = Aside(store.incoming().join(random_id(8)?));
-    let failed = |error| Error::io(aside.0.display(), &error);
-    let file = Summing::new(File::create_new(&aside.0).map_err(failed)?);
+    let aside = Aside::make(store)?;
     // Neither a time nor a name: the same files are to make the same blob.
-    let gzip: GzEncoder<_> = GzBuilder::new().mtime(0).write(file, Compression::default());
+    let gzip: GzEncoder<_> =
+        GzBuilder::new().mtime(0).write(aside, Compression::default());
     let mut plain = Summing::new(gzip);
     pack::pack_without(upper, &mut plain, contents.owner, contents.left_out)?;
     let (diff_id, _, gzip) = plain.finish();
-    let (digest, size, mut file) = gzip.finish().map_err(failed)?.finish();
-    file.flush().map_err(failed)?;
-    store.layout().adopt(&aside.0, &digest)?;
+    let aside = gzip.finish().map_err(|error| Error::io("write", &error))?;
+    let (digest, size) = aside.sum();
+    aside.keep(store)?;
     Ok((Descriptor::new(&format!("{LAYER}+gzip"), digest, size), diff_id))
 }
 
-/// A file that is gone unless it gets another name.
-struct Aside(PathBuf);
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        fs::remove_file(&self.0).ok();
+/// Let nothing in `folder` be newer than `latest`, in seconds since 1970.
+fn age(folder: &impl AsFd, latest: i64) -> io::Result<()> {
+    for name in files::names(folder)? {
+        let found = Source::at(folder, &name)?;
+        if found.about.is_dir() {
+            age(&found.open()?, latest)?;
+        }
+        // Whiteouts have no time in an archive, and may be the same file in many places.
+        if found.about.mtime() >= latest && found.about.rdev() == 0 {
+            files::set_modified(folder, &name, (latest, 0))?;
+        }
     }
+    Ok(())
 }

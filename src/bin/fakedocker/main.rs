@@ -13,6 +13,7 @@ use fakedocker::{container, control, exec, foreground, inspect, rootless, stats,
 use serde_json::Value;
 use stage::{Error, Result};
 
+mod build;
 mod files;
 mod images;
 mod limits;
@@ -63,6 +64,8 @@ enum Command {
     Inspect(Inspect),
     /// Hold containers to other limits
     Update(Update),
+    /// Build an image from a Dockerfile
+    Build(build::Build),
     /// Make an image from a container
     Commit(files::Commit),
     /// Show what a container has changed in its files
@@ -178,6 +181,11 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Tag(args) => args.play(&store(false)?),
         Command::History(args) => args.play(&store(false)?),
         Command::Image(args) => args.play(&store(false)?),
+        Command::Build(args) => {
+            sys::close_inherited()?;
+            rootless::check()?;
+            args.play(&store(false)?)
+        }
         Command::Commit(args) => args.play(&store(false)?),
         Command::Diff(args) => args.play(&store(false)?),
         Command::Cp(args) => args.play(&store(false)?),
