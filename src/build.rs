@@ -231,7 +231,9 @@ fn context_of(store: &Store, options: &Options) -> Result<(Option<Room>, Context
         return Ok((None, Context::open(&options.context)?));
     }
     if options.file.as_deref() == Some(Path::new("-")) {
-        return Err(Error::input("standard input is the context or the Dockerfile, not both"));
+        return Err(Error::input(
+            "standard input is the context or the Dockerfile, not both",
+        ));
     }
     let room = Room::make(store)?;
     let archive = decode(Box::new(io::stdin()))?;

@@ -16,7 +16,6 @@ use image::files::{self, Node};
 use image::{shown, whiteout};
 use stage::{Error, Result};
 
-
 /// Folders within folders, at most: a descriptor is held for each.
 const DEEPEST: usize = 256;
 
@@ -101,7 +100,9 @@ impl Copying<'_> {
         }
         if kind.is_symlink() {
             files::make_symlink(to, name, &files::target(&source.held)?)?;
-        } else if let Some(node) = node(&source.about).filter(|_| self.owner(source).is_some()) {
+        } else if let Some(node) =
+            node(&source.about).filter(|_| self.owner(source).is_some())
+        {
             files::make_node(to, name, node)?;
         } else {
             // A socket is nothing without the process behind it, and a device is the machine's.

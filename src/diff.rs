@@ -172,7 +172,8 @@ impl Look<'_> {
         let (user, group) = owners(found);
         let time = |it: &Source| (it.about.mtime(), it.about.mtime_nsec());
         // Whoever makes something in a folder changes its time: so do we.
-        let is_touched = self.changes.ours.iter().any(|it| it.parent() == Some(&*self.path));
+        let is_touched =
+            self.changes.ours.iter().any(|it| it.parent() == Some(&*self.path));
         self.spec.owner_inside(user, group) != owners(below)
             || found.about.mode() != below.about.mode()
             || (!is_touched && time(found) != time(below))

@@ -22,7 +22,9 @@ pub fn in_image(layers: &[PathBuf], asked: Option<&str>) -> Result<Identity> {
 /// What the topmost of `layers` that has the file `path` says, or that hides it.
 fn in_layers(layers: &[PathBuf], path: &Path) -> Result<Vec<u8>> {
     for layer in layers {
-        let steps = path.ancestors().map(|step| layer.join(step.strip_prefix("/").unwrap_or(step)));
+        let steps = path
+            .ancestors()
+            .map(|step| layer.join(step.strip_prefix("/").unwrap_or(step)));
         let mut steps = steps.filter(|step| step != layer);
         if steps.clone().any(|step| overlay::is_whiteout(&step)) {
             break;

@@ -68,9 +68,7 @@ impl Context {
         };
         let names = found.source.about.is_dir().then(|| found.source.open());
         let names = names.and_then(|open| files::names(&open.ok()?).ok());
-        names.is_some_and(|names| {
-            names.iter().any(|name| self.wants(&folder.join(name)))
-        })
+        names.is_some_and(|names| names.iter().any(|name| self.wants(&folder.join(name))))
     }
 
     /// The paths that `pattern` means, from the top; at least one.

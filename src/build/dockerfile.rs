@@ -114,8 +114,7 @@ impl Dockerfile {
         let escape = escape(text).map_err(|error| at(name, 1, &error))?;
         let mut instructions = Vec::new();
         for (line, text) in logical_lines(text, escape) {
-            let action =
-                action(&text, escape).map_err(|error| at(name, line, &error))?;
+            let action = action(&text, escape).map_err(|error| at(name, line, &error))?;
             instructions.push(Instruction { line, text, action });
         }
         Ok(Dockerfile { escape, instructions })
@@ -170,8 +169,7 @@ fn logical_lines(text: &str, escape: char) -> Vec<(usize, String)> {
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
         }
-        let (first, mut whole) =
-            begun.take().unwrap_or_else(|| (number, String::new()));
+        let (first, mut whole) = begun.take().unwrap_or_else(|| (number, String::new()));
         match line.trim_end().strip_suffix(escape) {
             Some(part) => {
                 whole.push_str(part);
@@ -354,7 +352,9 @@ fn pairs(of: &str, rest: &str, escape: char) -> Result<Vec<(String, String)>> {
 
 fn arguments(rest: &str, escape: char) -> Result<Vec<(String, Option<String>)>> {
     let argument = |word: String| match word.split_once('=') {
-        Some(("", _)) => Err(Error::input(format!("ARG {word}: give NAME or NAME=VALUE"))),
+        Some(("", _)) => {
+            Err(Error::input(format!("ARG {word}: give NAME or NAME=VALUE")))
+        }
         Some((name, value)) => Ok((name.to_string(), Some(value.to_string()))),
         None => Ok((word, None)),
     };

@@ -100,11 +100,9 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
             Some((class, rest)) => has(class, letter) && matches(rest, name),
             None => letter == b'[' && matches(rest, name),
         },
-        (b'\\', Some((letter, name))) => {
-            rest.split_first().is_some_and(|(escaped, rest)| {
-                escaped == letter && matches(rest, name)
-            })
-        }
+        (b'\\', Some((letter, name))) => rest
+            .split_first()
+            .is_some_and(|(escaped, rest)| escaped == letter && matches(rest, name)),
         (_, Some((letter, name))) => first == *letter && matches(rest, name),
         (_, None) => false,
     }
@@ -144,8 +142,15 @@ mod tests {
             "# no pattern\n*.md\n!README.md\n/temp?\n**/cache\nsrc/**/*.o\na/b/\n",
         );
         for out in [
-            "x.md", "temp1", "temp1/x", "cache", "a/cache/x", "src/x.o", "src/a/b/x.o",
-            "a/b", "a/b/c",
+            "x.md",
+            "temp1",
+            "temp1/x",
+            "cache",
+            "a/cache/x",
+            "src/x.o",
+            "src/a/b/x.o",
+            "a/b",
+            "a/b/c",
         ] {
             assert!(ignore.leaves_out(Path::new(out)), "{out}");
         }
@@ -157,10 +162,16 @@ mod tests {
 
     #[test]
     fn letters_stand_for_letters_of_one_name() {
-        let is = |pattern: &str, path: &str| is_match(Path::new(pattern), Path::new(path));
+        let is =
+            |pattern: &str, path: &str| is_match(Path::new(pattern), Path::new(path));
         for (pattern, path) in [
-            ("*.c", "x.c"), ("./a/*", "a/b"), ("[a-c]x", "bx"), ("[^a]x", "bx"),
-            ("\\*", "*"), ("a*b*c", "axxbyc"), ("[", "["),
+            ("*.c", "x.c"),
+            ("./a/*", "a/b"),
+            ("[a-c]x", "bx"),
+            ("[^a]x", "bx"),
+            ("\\*", "*"),
+            ("a*b*c", "axxbyc"),
+            ("[", "["),
         ] {
             assert!(is(pattern, path), "{pattern} {path}");
         }

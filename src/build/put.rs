@@ -73,7 +73,8 @@ impl Room {
         if layers.lower.is_empty() {
             layers.lower.push(self.draft.path().join("empty"));
         }
-        let shown = reach::stacked(stage, &reach::workshop(store)?, &[("/".into(), layers)]);
+        let shown =
+            reach::stacked(stage, &reach::workshop(store)?, &[("/".into(), layers)]);
         shown.map_err(|error| {
             error.hint("the store's file system has to carry upper layers: ext4, xfs and btrfs can")
         })
@@ -106,11 +107,8 @@ pub fn put(
     for path in paths {
         let wanted = context.wanted(path)?;
         let wants = |below: &Path| context.wants(&path.join(below));
-        let copier = Copier {
-            owner: &|_, _| Some(looks.owner),
-            mode: looks.mode,
-            wanted: &wants,
-        };
+        let copier =
+            Copier { owner: &|_, _| Some(looks.owner), mode: looks.mode, wanted: &wants };
         let target = Path::new(&what.target);
         if wanted.source.about.is_dir() {
             let folder = looks.folder(root, target)?;

@@ -76,7 +76,9 @@ pub fn set(
             }
         }
         Setting::StopSignal(signal) => settings.stop_signal = meaning.of(signal)?,
-        Setting::Shell(shell) => drop(settings.other.insert("Shell".into(), json!(shell))),
+        Setting::Shell(shell) => {
+            drop(settings.other.insert("Shell".into(), json!(shell)))
+        }
         Setting::Maintainer(name) => {
             config.platform.other.insert("author".into(), json!(name));
         }
@@ -166,7 +168,9 @@ fn healthcheck(options: &[(String, String)], command: Option<&Command>) -> Resul
     check.insert("Test".into(), test);
     for (name, text) in options {
         let wrong = || {
-            Error::input(format!("HEALTHCHECK --{name}={text}: give a time such as 1m30s"))
+            Error::input(format!(
+                "HEALTHCHECK --{name}={text}: give a time such as 1m30s"
+            ))
         };
         let (key, value) = match name.as_str() {
             "retries" => ("Retries", text.parse().ok()),

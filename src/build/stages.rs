@@ -66,7 +66,8 @@ pub fn needed(
         let section = &sections[number];
         let from = image(section)?;
         // A number is a stage for COPY --from only.
-        let base = find(sections, number, &from).filter(|_| from.parse::<usize>().is_err());
+        let base =
+            find(sections, number, &from).filter(|_| from.parse::<usize>().is_err());
         let copies = section.steps.iter().filter_map(|step| match &step.action {
             Action::Copy(copy) => find(sections, number, copy.from.as_deref()?),
             _ => None,

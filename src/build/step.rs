@@ -112,7 +112,8 @@ impl Build<'_> {
                 self.sum(copy, number)?
             }
             Action::Set(settings) => {
-                progress.has_cmd |= matches!(settings, super::dockerfile::Setting::Cmd(_));
+                progress.has_cmd |=
+                    matches!(settings, super::dockerfile::Setting::Cmd(_));
                 String::new()
             }
             _ => String::new(),
@@ -133,7 +134,11 @@ impl Build<'_> {
         self.perform(progress, number, &todo, &instruction.text)?;
         let has_layer = progress.draft.config.rootfs.diff_ids.len() > layers;
         let created_by = instruction.text.clone();
-        progress.draft.note(Step { created_by, empty_layer: !has_layer, ..Step::default() });
+        progress.draft.note(Step {
+            created_by,
+            empty_layer: !has_layer,
+            ..Step::default()
+        });
         let manifest = progress.draft.keep(self.store)?;
         progress.image = self.store.unlisted(&self.work, &manifest)?;
         cache::remember(self.store, &progress.key, &manifest)
@@ -184,7 +189,9 @@ impl Build<'_> {
     /// The command as a container on the image so far; what it has written becomes a layer.
     fn run(&self, progress: &mut Progress, command: &Command, text: &str) -> Result<()> {
         if progress.image.layers.is_empty() {
-            return Err(Error::input(format!("{text}: the image is empty, nothing can run")));
+            return Err(Error::input(format!(
+                "{text}: the image is empty, nothing can run"
+            )));
         }
         // A container makes do with memory where a file system carries no upper layer: a build
         // would lose what was written.
@@ -217,7 +224,7 @@ impl Build<'_> {
             Ok(0) => Ok(()),
             failed => {
                 quiet.map_or(Ok(()), Diverted::tell)?;
-                let status = failed?;
+                let status = failed.map_err(|error| error.within(text))?;
                 Err(Error::input(format!("{text}: exit status {status}")))
             }
         }
@@ -256,11 +263,9 @@ impl Build<'_> {
         }
         match room.is_empty()? {
             true => Ok(()),
-            false => progress.draft.grow_in_build(
-                self.store,
-                &room.upper(),
-                &Contents::all(),
-            ),
+            false => {
+                progress.draft.grow_in_build(self.store, &room.upper(), &Contents::all())
+            }
         }
     }
 

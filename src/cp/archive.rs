@@ -23,8 +23,10 @@ pub fn write(wanted: &Wanted, spec: &Spec) -> Result<()> {
 /// Unpack the archive on standard input at `path` in `root`, which has to be a folder.
 pub fn read(root: &Root, path: &str, spec: &Spec, numbers: &Numbers) -> Result<()> {
     if spec.users().is_some() {
-        return Err(Error::input("an archive's owners are not those of a user namespace")
-            .hint("unpack it here, and copy the folder"));
+        return Err(Error::input(
+            "an archive's owners are not those of a user namespace",
+        )
+        .hint("unpack it here, and copy the folder"));
     }
     let Target::Folder(folder) = Target::find(root, path)? else {
         return Err(Error::input(format!("{path:?} is no folder")));

@@ -33,7 +33,8 @@ impl Diverted {
     /// Show on standard error what there was.
     pub fn tell(mut self) -> Result<()> {
         self.to(&self.out, &self.err)?;
-        let told = self.aside.rewind().and_then(|()| io::copy(&mut self.aside, &mut stderr()));
+        let told =
+            self.aside.rewind().and_then(|()| io::copy(&mut self.aside, &mut stderr()));
         told.map(drop).map_err(|error| Error::io("standard error", &error))
     }
 

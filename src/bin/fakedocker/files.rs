@@ -1,6 +1,6 @@
 //! What can one say about a container's files?
 
-use clap::{Args, ArgAction};
+use clap::{ArgAction, Args};
 use fakedocker::store::Store;
 use fakedocker::{commit, cp, diff};
 use stage::{Error, FAILED, Result};
