@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
-use crate::support::processes::await_one;
+use crate::support::processes::{self, await_one};
 use crate::support::rootfs::busybox;
 use crate::support::student::Student;
 
@@ -158,7 +158,7 @@ fn what_is_copied_is_the_contexts() {
             (Store::with("busybox", &busybox()), Folder::new("outside"));
         outside.write("secret", "secret\n");
         let context = context(&format!(
-            "FROM busybox\nRUN ln -s {} /out && ln -s /etc/nothing /file\n\
+            "FROM busybox\nRUN mkdir -p {0} && ln -s {0} /out && ln -s /etc/nothing /file\n\
              COPY files/* /out/\nCOPY . /all\nCOPY files/one /file\n",
             outside.path().display()
         ));
@@ -262,13 +262,17 @@ fn what_was_built_goes_when_nobody_wants_it() {
         store.engine(&["image", "prune", "-f"]).end().assert_status(0);
         assert_eq!(kept(&store), before);
         // A build that is killed leaves nothing that the next command does not take away.
-        context.write("Dockerfile", "FROM busybox\nRUN tail -f /dev/null\n");
+        let mark = processes::MARK;
+        let endless = format!("FROM busybox\nARG {mark}\nRUN tail -f /dev/null\n");
+        context.write("Dockerfile", &endless);
         let path = context.path().display().to_string();
-        let mut killed = store.engine(&["build", "--network=none", &path]).start();
+        let flags = ["build", "--network=none", "--build-arg", mark, &path];
+        let mut killed = store.engine(&flags).start();
         await_one("tail", |process| process.name == "tail");
         killed.kill().expect("it is there");
         killed.wait().expect("it ends");
         store.engine(&["images"]).end().assert_status(0);
+        store.engine(&["image", "prune", "-f"]).end().assert_status(0);
         assert_eq!(kept(&store), before);
     });
 }
