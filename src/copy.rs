@@ -91,6 +91,9 @@ impl Copying<'_> {
             Ok(there) if there.about.is_dir() => {
                 return Err(io::Error::other("a folder has this name already"));
             }
+            Ok(there) if !there.about.is_file() && !there.about.is_symlink() => {
+                return Err(io::Error::other("a device or a pipe has this name"));
+            }
             Ok(_) => files::remove(to, name)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),

@@ -54,10 +54,10 @@ pub fn cp(store: &Store, from: &str, to: &str, options: Options) -> Result<()> {
                 let (user, group) = known.spec.owner_inside(user, group);
                 options.archive.then(|| possible(&numbers, user, group))
             };
-            match to {
+            reach::apart(&stage, || match to {
                 Side::Here(path) => place(&source, &here()?, &absolute(path)?, &owner),
                 _ => archive::write(&source, &known.spec),
-            }
+            })
         }
         (from, Side::There { container, path }) if !from.is_there() => {
             let (known, files) = reach::container(store, &stage, container)?;
@@ -65,14 +65,15 @@ pub fn cp(store: &Store, from: &str, to: &str, options: Options) -> Result<()> {
                 let (user, group) = if options.archive { (user, group) } else { (0, 0) };
                 Some(outside(&known.spec, &numbers, user, group))
             };
-            let placed = match from {
+            let within = |error: Error| error.within(container).status(1);
+            reach::apart(&stage, || match from {
                 Side::Here(from) => {
                     let from = Wanted::find(&here()?, &absolute(from)?, options.follow)?;
-                    place(&from, &files.root, path, &owner)
+                    place(&from, &files.root, path, &owner).map_err(within)
                 }
-                _ => archive::read(&files.root, path, &known.spec, &numbers),
-            };
-            placed.map_err(|error| error.within(container).status(1))
+                _ => archive::read(&files.root, path, &known.spec, &numbers)
+                    .map_err(within),
+            })
         }
         (Side::There { .. }, _) => Err(Error::input(
             "copying between containers is not supported: copy to a place of yours first",

@@ -109,6 +109,16 @@ fn show<'s>(
     Ok(Reached { root, _child: Some(child), _held: None })
 }
 
+/// Let a child do what takes long: a signal that asks us to stop ends it at once, and then us, by
+/// the ordinary way out.
+pub fn apart(stage: &Stage, part: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mut child = stage.fork(|_| part().map(|()| 0))?;
+    match child.wait()? {
+        0 => Ok(()),
+        status => Err(Error::input("stopped half-way").status(status)),
+    }
+}
+
 fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir(path).map_err(|error| Error::io(path.display(), &error))
 }

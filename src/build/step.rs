@@ -280,7 +280,9 @@ impl Build<'_> {
                 for source in &copy.sources {
                     paths.extend(context.find(source)?);
                 }
-                put::put(copy, context, &paths, &files.root, &layers)
+                reach::apart(&stage, || {
+                    put::put(copy, context, &paths, &files.root, &layers)
+                })
             })?;
         }
         progress.draft.grow_in_build(self.store, &room.upper(), &Contents::all())
