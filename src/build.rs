@@ -113,7 +113,7 @@ pub fn build(store: &Store, options: &Options) -> Result<Digest> {
     };
     for instruction in &before {
         let read = build.global_args(instruction);
-        read.map_err(|error| dockerfile::at(&file, instruction.line, &error))?;
+        read.map_err(|error| dockerfile::at(&file, instruction.line, error))?;
     }
     let last = build.all(&file)?;
     build.warn_of_args();
@@ -134,7 +134,7 @@ impl Build<'_> {
         let target = self.target()?;
         let image = |section: &Section| {
             let image = self.global_meaning(&section.start.image);
-            image.map_err(|error| dockerfile::at(file, section.from.line, &error))
+            image.map_err(|error| dockerfile::at(file, section.from.line, error))
         };
         let needed = stages::needed(&self.sections, target, &image)?;
         let steps = needed.iter().map(|number| self.sections[*number].steps.len() + 1);
@@ -149,7 +149,7 @@ impl Build<'_> {
 
     fn stage(&mut self, number: usize, file: &str) -> Result<Progress> {
         let from = self.sections[number].from.clone();
-        let placed = |line: usize| move |error| dockerfile::at(file, line, &error);
+        let placed = |line: usize| move |error| dockerfile::at(file, line, error);
         self.tell_step(&from.text)?;
         let mut progress = self.begin(number).map_err(placed(from.line))?;
         self.tell(format!(" ---> {}", progress.id().short()))?;

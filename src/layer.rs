@@ -140,11 +140,11 @@ fn keep(
     let aside = Aside::make(store)?;
     // Neither a time nor a name: the same files are to make the same blob.
     let gzip: GzEncoder<_> =
-        GzBuilder::new().mtime(0).write(aside, Compression::default());
+        GzBuilder::new().mtime(0).write(aside.writer(), Compression::default());
     let mut plain = Summing::new(gzip);
     pack::pack_without(upper, &mut plain, contents.owner, contents.left_out)?;
     let (diff_id, _, gzip) = plain.finish();
-    let aside = gzip.finish().map_err(|error| Error::io("write", &error))?;
+    gzip.finish().map_err(|error| Error::io("write", &error))?;
     let (digest, size) = aside.sum();
     aside.keep(store)?;
     Ok((Descriptor::new(&format!("{LAYER}+gzip"), digest, size), diff_id))

@@ -111,10 +111,10 @@ pub enum Setting {
 impl Dockerfile {
     /// Read the file that people know as `name`.
     pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
-        let escape = escape(text).map_err(|error| at(name, 1, &error))?;
+        let escape = escape(text).map_err(|error| at(name, 1, error))?;
         let mut instructions = Vec::new();
         for (line, text) in logical_lines(text, escape) {
-            let action = action(&text, escape).map_err(|error| at(name, line, &error))?;
+            let action = action(&text, escape).map_err(|error| at(name, line, error))?;
             instructions.push(Instruction { line, text, action });
         }
         Ok(Dockerfile { escape, instructions })
@@ -128,12 +128,8 @@ pub fn instruction(text: &str) -> Result<Instruction> {
 }
 
 /// The failure, with its place before it.
-pub fn at(name: &str, line: usize, error: &Error) -> Error {
-    let placed = Error::input(format!("{name}:{line}: {error}")).status(1);
-    match error.advice() {
-        Some(advice) => placed.hint(advice),
-        None => placed,
-    }
+pub fn at(name: &str, line: usize, error: Error) -> Error {
+    error.within(format!("{name}:{line}")).status(1)
 }
 
 /// What the directive `# escape=` says, which can only be before everything else.
@@ -161,8 +157,8 @@ fn escape(text: &str) -> Result<char> {
 
 /// Lines that `escape` at their ends joins, without comments; with the number of the first.
 fn logical_lines(text: &str, escape: char) -> Vec<(usize, String)> {
-    let (mut lines, mut begun): (Vec<(usize, String)>, Option<(usize, String)>) =
-        (Vec::new(), None);
+    let mut lines = Vec::new();
+    let mut begun: Option<(usize, String)> = None;
     for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let trimmed = line.trim();
         // Also within an instruction.

@@ -93,7 +93,8 @@ pub fn set(
 /// What a variable of the environment is worth.
 pub fn variable(settings: &Settings, name: &str) -> Option<String> {
     let pairs = settings.env.iter().filter_map(|entry| entry.split_once('='));
-    pairs.filter(|(it, _)| *it == name).map(|(_, value)| value.into()).last()
+    let found = pairs.rev().find(|(it, _)| *it == name);
+    found.map(|(_, value)| value.into())
 }
 
 fn set_env(settings: &mut Settings, name: &str, value: &str) {

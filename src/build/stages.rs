@@ -33,7 +33,7 @@ pub fn split(
             (Action::Arg(_), None) => before.push(instruction),
             (_, None) => {
                 let error = Error::input("a Dockerfile begins with FROM");
-                return Err(at(name, instruction.line, &error));
+                return Err(at(name, instruction.line, error));
             }
         }
     }

@@ -20,6 +20,7 @@
 //! | `images.rs` | do imported systems work? |
 //! | `build.rs` | does a Dockerfile become the image that it describes? |
 //! | `files.rs` | are a container's files told, kept and copied as they are? |
+//! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
@@ -36,6 +37,7 @@ mod networks;
 mod outside;
 mod rootless;
 mod statuses;
+mod store;
 mod terminal;
 mod usermode;
 mod userns;

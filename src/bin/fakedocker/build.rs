@@ -8,8 +8,6 @@ use fakedocker::network::Network;
 use fakedocker::store::Store;
 use stage::Result;
 
-use crate::files::failed;
-
 #[derive(Args)]
 pub struct Build {
     /// A name for the image
@@ -50,7 +48,7 @@ impl Build {
             quiet: self.quiet,
             network: self.network.clone(),
         };
-        let id = build::build(store, &options).map_err(failed)?;
+        let id = build::build(store, &options)?;
         if self.quiet {
             stage::tell(id)?;
         }

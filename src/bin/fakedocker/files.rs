@@ -1,9 +1,43 @@
 //! What can one say about a container's files?
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, Subcommand};
 use fakedocker::store::Store;
 use fakedocker::{commit, cp, diff};
-use stage::{Error, FAILED, Result};
+use fakedocker::{rootless, sys};
+use stage::Result;
+
+use crate::build::Build;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Build an image from a Dockerfile
+    Build(Build),
+    /// Make an image from a container
+    Commit(Commit),
+    /// Show what a container has changed in its files
+    Diff(Diff),
+    /// Copy files into a container or out of it
+    Cp(Cp),
+}
+
+impl Command {
+    /// What comes before the store is opened: containers are run by one of them.
+    pub fn prepare(&self) -> Result<()> {
+        match self {
+            Command::Build(_) => sys::close_inherited().and_then(|()| rootless::check()),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        match self {
+            Command::Build(args) => args.play(store),
+            Command::Commit(args) => args.play(store),
+            Command::Diff(args) => args.play(store),
+            Command::Cp(args) => args.play(store),
+        }
+    }
+}
 
 #[derive(Args)]
 pub struct Commit {
@@ -60,14 +94,14 @@ impl Commit {
             changes: self.change.clone(),
             pause: self.pause,
         };
-        stage::tell(commit::commit(store, &options).map_err(failed)?)?;
+        stage::tell(commit::commit(store, &options)?)?;
         Ok(0)
     }
 }
 
 impl Diff {
     pub fn play(&self, store: &Store) -> Result<u8> {
-        let lines = diff::diff(store, &self.container).map_err(failed)?;
+        let lines = diff::diff(store, &self.container)?;
         lines.iter().try_for_each(stage::tell)?;
         Ok(0)
     }
@@ -76,12 +110,7 @@ impl Diff {
 impl Cp {
     pub fn play(&self, store: &Store) -> Result<u8> {
         let options = cp::Options { archive: self.archive, follow: self.follow_link };
-        cp::cp(store, &self.from, &self.to, options).map_err(failed)?;
+        cp::cp(store, &self.from, &self.to, options)?;
         Ok(0)
     }
-}
-
-/// Docker's status for what is not about running a container.
-pub fn failed(error: Error) -> Error {
-    if error.exit_status() == FAILED { error.status(1) } else { error }
 }
