@@ -77,13 +77,18 @@ pub fn run_on(
     });
     connection.end();
     let ending = ending.and_then(|ending| at_end(&spec, ending.status).map(|()| ending));
-    match &ending {
-        Ok(ending) if !throw_away => {
-            container.keep(store, ending.status, ending.oom_kills > 0)?;
-        }
-        _ => container.remove(store)?,
-    }
+    leave(store, container, ending.as_ref().ok().filter(|_| !throw_away))?;
     ending?.tell(&spec)
+}
+
+/// Keep the container with how it has ended, or remove it.
+fn leave(store: &Store, container: Container, ending: Option<&Ending>) -> Result<()> {
+    match ending {
+        Some(Ending { status, oom_kills }) => {
+            container.keep(store, *status, *oom_kills > 0)
+        }
+        None => container.remove(store),
+    }
 }
 
 /// How a container has ended.

@@ -96,43 +96,45 @@ pub fn put(
     root: &Root,
     layers: &[PathBuf],
 ) -> Result<()> {
-    let looks = Looks::read(what, layers)?;
-    let into_folder = what.target.ends_with('/') || paths.len() > 1;
     if paths.len() > 1 && !what.target.ends_with('/') {
         return Err(Error::input(format!(
             "several files go into a folder: {:?} needs a / at its end",
             what.target
         )));
     }
-    for path in paths {
-        let wanted = context.wanted(path)?;
-        let wants = |below: &Path| context.wants(&path.join(below));
-        let copier =
-            Copier { owner: &|_, _| Some(looks.owner), mode: looks.mode, wanted: &wants };
-        let target = Path::new(&what.target);
-        if wanted.source.about.is_dir() {
-            let folder = looks.folder(root, target)?;
-            copy_contents(&copier, &wanted.source, &folder)?;
-            continue;
-        }
-        if what.unpack && is_archive(&wanted.source) {
-            unpack_into(&wanted.source, &looks.folder(root, target)?)?;
-            continue;
-        }
-        let name = path.file_name().unwrap_or_default();
-        if into_folder {
-            copy(&copier, &wanted.source, (&looks.folder(root, target)?, name))?;
-            continue;
-        }
-        looks.folder(root, target.parent().unwrap_or(Path::new("/")))?;
-        match Target::find(root, &what.target)? {
-            Target::Folder(folder) => copy(&copier, &wanted.source, (&folder, name))?,
-            Target::Other(folder, name) | Target::Nothing(folder, name) => {
-                copy(&copier, &wanted.source, (&folder, &name))?;
-            }
+    let looks = Looks::read(what, layers)?;
+    paths.iter().try_for_each(|path| put_one(what, context, path, root, &looks))
+}
+
+fn put_one(
+    what: &Copy,
+    context: &Context,
+    path: &Path,
+    root: &Root,
+    looks: &Looks,
+) -> Result<()> {
+    let wanted = context.wanted(path)?;
+    let wants = |below: &Path| context.wants(&path.join(below));
+    let owner = |_, _| Some(looks.owner);
+    let copier = Copier { owner: &owner, mode: looks.mode, wanted: &wants };
+    let target = Path::new(&what.target);
+    let name = path.file_name().unwrap_or_default();
+    if wanted.source.about.is_dir() {
+        return copy_contents(&copier, &wanted.source, &looks.folder(root, target)?);
+    }
+    if what.unpack && is_archive(&wanted.source) {
+        return unpack_into(&wanted.source, &looks.folder(root, target)?);
+    }
+    if what.target.ends_with('/') {
+        return copy(&copier, &wanted.source, (&looks.folder(root, target)?, name));
+    }
+    looks.folder(root, target.parent().unwrap_or(Path::new("/")))?;
+    match Target::find(root, &what.target)? {
+        Target::Folder(folder) => copy(&copier, &wanted.source, (&folder, name)),
+        Target::Other(folder, name) | Target::Nothing(folder, name) => {
+            copy(&copier, &wanted.source, (&folder, &name))
         }
     }
-    Ok(())
 }
 
 /// Make the folder `path` in `root`, root's, if it is not there.

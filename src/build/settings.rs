@@ -57,35 +57,51 @@ pub fn set(
             }
         }
         Setting::User(user) => settings.user = meaning.of(user)?,
-        Setting::Cmd(command) => {
-            (settings.cmd, *has_cmd) = (words(&before, command), true);
-        }
-        Setting::Entrypoint(command) => {
-            settings.entrypoint = words(&before, command);
-            // The command of the image below was made for another entrypoint.
-            settings.cmd.retain(|_| *has_cmd);
-        }
         Setting::Expose(ports) => {
             for port in all_of(ports, &meaning)?.iter().flat_map(|it| expand(it)) {
                 settings.exposed_ports.insert(port?, json!({}));
             }
         }
         Setting::Volume(folders) => {
-            for folder in all_of(folders, &meaning)? {
-                settings.volumes.insert(folder, json!({}));
-            }
+            let folders = all_of(folders, &meaning)?.into_iter();
+            settings.volumes.extend(folders.map(|folder| (folder, json!({}))));
         }
         Setting::StopSignal(signal) => settings.stop_signal = meaning.of(signal)?,
-        Setting::Shell(shell) => {
-            drop(settings.other.insert("Shell".into(), json!(shell)))
+        Setting::Cmd(_) | Setting::Entrypoint(_) => {
+            set_command(settings, setting, has_cmd)
+        }
+        other => set_dockers(config, other)?,
+    }
+    Ok(())
+}
+
+fn set_command(settings: &mut Settings, setting: &Setting, has_cmd: &mut bool) {
+    match setting {
+        Setting::Cmd(command) => {
+            (settings.cmd, *has_cmd) = (words(settings, command), true);
+        }
+        Setting::Entrypoint(command) => {
+            settings.entrypoint = words(settings, command);
+            // The command of the image below was made for another entrypoint.
+            settings.cmd.retain(|_| *has_cmd);
+        }
+        _ => {}
+    }
+}
+
+/// What only Docker's configurations have.
+fn set_dockers(config: &mut Config, setting: &Setting) -> Result<()> {
+    let other = &mut config.config.other;
+    match setting {
+        Setting::Shell(shell) => drop(other.insert("Shell".into(), json!(shell))),
+        Setting::Healthcheck(options, command) => {
+            let check = healthcheck(options, command.as_ref())?;
+            other.insert("Healthcheck".into(), check);
         }
         Setting::Maintainer(name) => {
             config.platform.other.insert("author".into(), json!(name));
         }
-        Setting::Healthcheck(options, command) => {
-            let check = healthcheck(options, command.as_ref())?;
-            settings.other.insert("Healthcheck".into(), check);
-        }
+        _ => {}
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use image::Digest;
 use image::manifest::{Descriptor, Step};
 use stage::{Error, Result, Stage};
 
-use super::dockerfile::{Action, Command, Copy, Instruction};
+use super::dockerfile::{Action, Command, Copy, Instruction, Setting};
 use super::put::{self, Room};
 use super::words::Meaning;
 use super::{Build, cache, settings, stages};
@@ -105,19 +105,7 @@ impl Build<'_> {
         instruction: &Instruction,
     ) -> Result<()> {
         let mut todo = instruction.action.clone();
-        let files = match &mut todo {
-            Action::Arg(args) => self.arguments(progress, args)?,
-            Action::Copy(copy) => {
-                understand(copy, progress, self.escape)?;
-                self.sum(copy, number)?
-            }
-            Action::Set(settings) => {
-                progress.has_cmd |=
-                    matches!(settings, super::dockerfile::Setting::Cmd(_));
-                String::new()
-            }
-            _ => String::new(),
-        };
+        let files = self.prepare(progress, number, &mut todo)?;
         let text = format!("{}\n{}\n{files}", progress.key, instruction.text);
         progress.key = Digest::of(text.as_bytes());
         let found = match self.options.no_cache {
@@ -132,16 +120,33 @@ impl Build<'_> {
         }
         let layers = progress.draft.config.rootfs.diff_ids.len();
         self.perform(progress, number, &todo, &instruction.text)?;
-        let has_layer = progress.draft.config.rootfs.diff_ids.len() > layers;
+        let empty_layer = progress.draft.config.rootfs.diff_ids.len() == layers;
         let created_by = instruction.text.clone();
-        progress.draft.note(Step {
-            created_by,
-            empty_layer: !has_layer,
-            ..Step::default()
-        });
+        progress.draft.note(Step { created_by, empty_layer, ..Step::default() });
         let manifest = progress.draft.keep(self.store)?;
         progress.image = self.store.unlisted(&self.work, &manifest)?;
         cache::remember(self.store, &progress.key, &manifest)
+    }
+
+    /// Replace words by what they mean; what the step is made from besides its own text.
+    fn prepare(
+        &mut self,
+        progress: &mut Progress,
+        number: usize,
+        todo: &mut Action,
+    ) -> Result<String> {
+        match todo {
+            Action::Arg(args) => self.arguments(progress, args),
+            Action::Copy(copy) => {
+                understand(copy, progress, self.escape)?;
+                self.sum(copy, number)
+            }
+            Action::Set(Setting::Cmd(_)) => {
+                progress.has_cmd = true;
+                Ok(String::new())
+            }
+            _ => Ok(String::new()),
+        }
     }
 
     fn perform(

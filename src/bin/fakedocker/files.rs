@@ -21,20 +21,17 @@ pub enum Command {
 }
 
 impl Command {
-    /// What comes before the store is opened: containers are run by one of them.
-    pub fn prepare(&self) -> Result<()> {
+    pub fn play(&self, open: impl FnOnce() -> Result<Store>) -> Result<u8> {
         match self {
-            Command::Build(_) => sys::close_inherited().and_then(|()| rootless::check()),
-            _ => Ok(()),
-        }
-    }
-
-    pub fn play(&self, store: &Store) -> Result<u8> {
-        match self {
-            Command::Build(args) => args.play(store),
-            Command::Commit(args) => args.play(store),
-            Command::Diff(args) => args.play(store),
-            Command::Cp(args) => args.play(store),
+            Command::Build(args) => {
+                // It runs containers.
+                sys::close_inherited()?;
+                rootless::check()?;
+                args.play(&open()?)
+            }
+            Command::Commit(args) => args.play(&open()?),
+            Command::Diff(args) => args.play(&open()?),
+            Command::Cp(args) => args.play(&open()?),
         }
     }
 }

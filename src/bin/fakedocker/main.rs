@@ -158,10 +158,7 @@ fn play(cli: &Cli) -> Result<u8> {
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Images(args) => args.play(&store(false)?),
-        Command::Files(args) => {
-            args.prepare()?;
-            args.play(&store(false)?)
-        }
+        Command::Files(args) => args.play(|| store(false)),
         Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
         Command::Inspect(args) => {
             let store = store(false)?;
