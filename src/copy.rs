@@ -22,7 +22,7 @@ const DEEPEST: usize = 256;
 /// How to copy.
 pub struct Copier<'c> {
     /// Who gets a file that belongs to these two; None for whoever copies, who gets no devices
-    /// and whose rights do not speak for it (setuid, setgid).
+    /// and whose rights do not speak for it (setuid, setgid, capabilities).
     pub owner: &'c dyn Fn(u32, u32) -> Option<(u32, u32)>,
     /// The permissions of all, if not those that they have.
     pub mode: Option<u32>,
@@ -165,13 +165,8 @@ impl Copying<'_> {
             fchown(file, Some(user), Some(group))?;
         }
         file.set_permissions(Permissions::from_mode(self.mode(source)))?;
-        for (name, value) in files::xattrs(&source.open()?)? {
-            let is_ours = whiteout::is_to_overlay(name.as_bytes());
-            let set = (!is_ours).then(|| files::set_xattr(file, &name, &value));
-            match set {
-                Some(Err(error)) if !files::is_not_for_us(&error) => return Err(error),
-                _ => {}
-            }
+        if self.owner(source).is_some() {
+            copy_xattrs(source, file)?;
         }
         files::set_open_modified(file, modified(&source.about))
     }
@@ -199,6 +194,19 @@ impl Copying<'_> {
         let path = Path::new(name).join(&self.path);
         Error::io(format!("`{}`", shown(path.as_os_str().as_bytes())), error)
     }
+}
+
+/// Extended attributes, among them capabilities, where they can be had.
+fn copy_xattrs(source: &Source, file: &File) -> io::Result<()> {
+    for (name, value) in files::xattrs(&source.open()?)? {
+        let is_overlays = whiteout::is_to_overlay(name.as_bytes());
+        let set = (!is_overlays).then(|| files::set_xattr(file, &name, &value));
+        match set {
+            Some(Err(error)) if !files::is_not_for_us(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn node(about: &Metadata) -> Option<Node> {

@@ -26,6 +26,13 @@
 //! | `import.rs` | how does a tarball become a root file system? |
 //! | `images.rs` | what can one do with images? |
 //! | `archive.rs` | how does an image travel in one file? |
+//! | `build.rs`, `build/` | how does a Dockerfile become an image? |
+//! | `commit.rs` | how does a container become an image? |
+//! | `layer.rs` | how does what was written become a layer, and layers an image? |
+//! | `diff.rs` | what has a container changed? |
+//! | `cp.rs`, `cp/` | how do files get into a container and out of it? |
+//! | `reach.rs` | where can the files of a container be reached, whether it runs or not? |
+//! | `copy.rs` | how do files get from one tree into another, when neither is to be trusted? |
 //! | `bars.rs` | how does one show that something takes time? |
 //! | `times.rs` | when was that? |
 //! | `disk.rs` | how does state get onto the disk whole? |

@@ -158,7 +158,15 @@ impl Looks {
                 (found.uid, if asked.contains(':') { found.gid } else { found.uid })
             }
         };
-        Ok(Looks { owner, mode: mode.transpose()? })
+        let here = Numbers::here()?;
+        match here.has_user(owner.0) && here.has_group(owner.1) {
+            true => Ok(Looks { owner, mode: mode.transpose()? }),
+            false => Err(Error::input(format!(
+                "there is no user {}:{} here: numbers set aside for you bring more",
+                owner.0, owner.1
+            ))
+            .hint("lesson 5, \"More than one number\", tells how")),
+        }
     }
 
     /// Open the folder `path`. Those that are missing are made, and belong to the owner.
