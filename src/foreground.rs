@@ -27,6 +27,8 @@ pub struct Options {
     pub interactive: bool,
     /// Print what each lesson does.
     pub explain: bool,
+    /// The first Ctrl-C ends it, whether it hears it or not.
+    pub at_once: bool,
 }
 
 /// Make a container, run it in the foreground, and return its exit status.
@@ -72,7 +74,10 @@ pub fn run_on(
         container.meets_others(store, connection.hosts(&spec.hostname, name))?;
         Ok(word)
     };
-    let ending = contain(&stage, &spec, connect).and_then(|it| {
+    let ending = contain(&stage, &spec, connect).and_then(|mut it| {
+        if options.at_once {
+            it.first.end_at_once();
+        }
         see_to_its_end(store, &stage, &container, connection.address(), it)
     });
     connection.end();

@@ -221,7 +221,8 @@ impl Build<'_> {
             cgroupns: true,
             ..Request::default()
         };
-        let options = Options { request, remove: true, ..Options::default() };
+        let options =
+            Options { request, remove: true, at_once: true, ..Options::default() };
         let quiet = self.options.quiet.then(Diverted::begin).transpose()?;
         let work = self.store.work()?;
         let run = self.contain(&options, &image, work, draft);
