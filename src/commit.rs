@@ -5,13 +5,13 @@
 
 use image::Digest;
 use image::manifest::Step;
-use stage::{Error, Result, Stage};
+use stage::{Error, Evidence, Result, Stage};
 
 use crate::build;
 use crate::container::{self, Known};
 use crate::control;
 use crate::diff;
-use crate::layer::{Contents, Draft};
+use crate::layer::{self, Contents, Draft};
 use crate::limits;
 use crate::spec::IMAGE_ID;
 use crate::store::{Name, Store};
@@ -47,11 +47,12 @@ pub fn commit(store: &Store, options: &Options) -> Result<Digest> {
     let mut draft = Draft::of(store, &parent.manifest)?;
     build::change(&mut draft.config, &options.changes)?;
     {
-        // Signals that ask us to stop wait meanwhile: the container is to go on in any case.
-        let _stage = Stage::of_engine(false)?;
+        // Signals that ask us to stop end the child that packs: the container is to go on in
+        // any case.
+        let stage = Stage::of_engine(false)?;
         let _paused =
             options.pause.then(|| Paused::stop(store, &known, which)).transpose()?;
-        add_changes(store, &known, &mut draft)?;
+        add_changes(store, &stage, &known, &mut draft)?;
     }
     draft.note(Step {
         created_by: known.spec.process.args.join(" "),
@@ -66,7 +67,12 @@ pub fn commit(store: &Store, options: &Options) -> Result<Digest> {
 }
 
 /// What the container has written, as a layer.
-fn add_changes(store: &Store, known: &Known, draft: &mut Draft) -> Result<()> {
+fn add_changes(
+    store: &Store,
+    stage: &Stage,
+    known: &Known,
+    draft: &mut Draft,
+) -> Result<()> {
     let spec = &known.spec;
     let changes = diff::changes(store, spec)?;
     let contents = Contents {
@@ -74,8 +80,22 @@ fn add_changes(store: &Store, known: &Known, draft: &mut Draft) -> Result<()> {
         left_out: &|path| changes.is_ours(path),
     };
     let (_, layers) = spec.stacks()?.swap_remove(0);
-    draft.grow(store, &layers.upper, &contents)
+    let mut packer = stage.fork(|cue| {
+        let layer = layer::keep(store, &layers.upper, &contents)?;
+        let mut seen = Evidence::default();
+        seen.record(LAYER, serde_json::to_string(&layer).map_err(Error::input)?);
+        cue.show(seen)?;
+        Ok(0)
+    })?;
+    let seen = packer.evidence()?;
+    packer.wait()?;
+    let (layer, diff_id) = serde_json::from_str(&seen[LAYER]).map_err(Error::input)?;
+    draft.add(layer, diff_id);
+    Ok(())
 }
+
+/// What the child that packs calls the layer.
+const LAYER: &str = "layer";
 
 /// A container that is stopped in time, as long as this lives.
 struct Paused<'p> {

@@ -65,10 +65,7 @@ pub fn run_on(
     container.furnish(&files)?;
     from.view.map_or(Ok(()), |view| view.build(&skeleton))?;
 
-    if !options.interactive {
-        sys::without_input()?;
-    }
-    sys::give_pipes_to(spec.user_outside());
+    prepare_streams(options, &spec)?;
     let connect = |pid| {
         let word = connection.connect(&stage, pid)?;
         container.meets_others(store, connection.hosts(&spec.hostname, name))?;
@@ -84,6 +81,15 @@ pub fn run_on(
     let ending = ending.and_then(|ending| at_end(&spec, ending.status).map(|()| ending));
     leave(store, container, ending.as_ref().ok().filter(|_| !throw_away))?;
     ending?.tell(&spec)
+}
+
+/// What it finds as its standard input, output and error.
+fn prepare_streams(options: &Options, spec: &Spec) -> Result<()> {
+    if !options.interactive {
+        sys::without_input()?;
+    }
+    sys::give_pipes_to(spec.user_outside());
+    Ok(())
 }
 
 /// Keep the container with how it has ended, or remove it.

@@ -88,9 +88,14 @@ impl Draft {
         contents: &Contents,
     ) -> Result<()> {
         let (layer, diff_id) = keep(store, upper, contents)?;
+        self.add(layer, diff_id);
+        Ok(())
+    }
+
+    /// Let the blob `layer`, whose plain archive has the digest `diff_id`, be its topmost layer.
+    pub fn add(&mut self, layer: Descriptor, diff_id: Digest) {
         self.layers.push(layer);
         self.config.rootfs.diff_ids.push(diff_id);
-        Ok(())
     }
 
     /// The same for a build, whose layers are nobody else's: with SOURCE_DATE_EPOCH, nothing in
@@ -132,7 +137,7 @@ pub fn lower(image: &Image) -> Vec<PathBuf> {
 }
 
 /// Pack, compress and keep what is in `upper`: the blob, and the plain archive's digest.
-fn keep(
+pub fn keep(
     store: &Store,
     upper: &Path,
     contents: &Contents,

@@ -2,7 +2,7 @@
 //!
 //! A step that was done before on the same image, with the same words and the same files, has made
 //! an image that is still there. ROOT/cache.json leads to it by a digest of all that it was made
-//! from. `image prune` forgets them.
+//! from. `image prune` forgets those that led to no image which is still there.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use image::manifest::{Descriptor, Manifest};
 use stage::Result;
 
 use crate::disk::{read_json, write_json};
+use crate::layer::Draft;
 use crate::store::Store;
 
 /// The manifests of what was built, each by the digest of what it was made from.
@@ -31,12 +32,22 @@ pub fn remember(store: &Store, key: &Digest, manifest: &Descriptor) -> Result<()
     write_json(&path(store), &known)
 }
 
-/// Forget them all: the next collection takes what nobody else wants.
+/// Forget what no image on the list was built from: the next collection takes it away.
 pub fn forget(store: &Store) -> Result<()> {
+    let images = store.images()?;
+    let leads_somewhere = |manifest: &Descriptor| {
+        let history = Draft::of(store, manifest).map(|draft| draft.config.history);
+        history.is_ok_and(|history| {
+            images.iter().any(|image| image.config.history.starts_with(&history))
+        })
+    };
     let _lock = store.lock_containers()?;
-    match read(store)?.is_empty() {
+    let mut known = read(store)?;
+    let before = known.len();
+    known.retain(|_, manifest| leads_somewhere(manifest));
+    match known.len() == before {
         true => Ok(()),
-        false => write_json(&path(store), &Known::new()),
+        false => write_json(&path(store), &known),
     }
 }
 

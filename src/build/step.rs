@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use image::Digest;
-use image::manifest::{Descriptor, Step};
+use image::manifest::{Descriptor, Settings, Step};
 use stage::{Error, Result, Stage};
 
 use super::dockerfile::{Action, Command, Copy, Instruction, Setting};
@@ -206,7 +206,27 @@ impl Build<'_> {
         let Progress { draft, image, args, .. } = progress;
         let mut image = image.clone();
         image.config.config.volumes.clear();
-        let settings = &draft.config.config;
+        let options = self.run_options(&draft.config.config, args, command);
+        let quiet = self.options.quiet.then(Diverted::begin).transpose()?;
+        let work = self.store.work()?;
+        let run = self.contain(&options, &image, work, draft);
+        match run {
+            Ok(0) => Ok(()),
+            failed => {
+                quiet.map_or(Ok(()), Diverted::tell)?;
+                let status = failed.map_err(|error| error.within(text))?;
+                Err(Error::input(format!("{text}: exit status {status}")))
+            }
+        }
+    }
+
+    /// How a container is to be run for RUN.
+    fn run_options(
+        &self,
+        settings: &Settings,
+        args: &BTreeMap<String, String>,
+        command: &Command,
+    ) -> Options {
         let free = |name: &&String| settings::variable(settings, name).is_none();
         let proxies = self.given.iter().filter(|(it, _)| PROXIES.contains(&it.as_str()));
         let env = args.iter().chain(proxies).filter(|(name, _)| free(name));
@@ -221,19 +241,7 @@ impl Build<'_> {
             cgroupns: true,
             ..Request::default()
         };
-        let options =
-            Options { request, remove: true, at_once: true, ..Options::default() };
-        let quiet = self.options.quiet.then(Diverted::begin).transpose()?;
-        let work = self.store.work()?;
-        let run = self.contain(&options, &image, work, draft);
-        match run {
-            Ok(0) => Ok(()),
-            failed => {
-                quiet.map_or(Ok(()), Diverted::tell)?;
-                let status = failed.map_err(|error| error.within(text))?;
-                Err(Error::input(format!("{text}: exit status {status}")))
-            }
-        }
+        Options { request, remove: true, at_once: true, ..Options::default() }
     }
 
     fn contain(

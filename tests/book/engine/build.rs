@@ -8,6 +8,9 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes::{self, await_one};
@@ -258,6 +261,8 @@ fn what_was_built_goes_when_nobody_wants_it() {
         store.engine(&["rmi", "made"]).end().assert_status(0);
         // The cache has it still.
         assert_eq!(build(&["-t", "made"]).matches("Using cache").count(), 3);
+        store.engine(&["image", "prune", "-f"]).end().assert_status(0);
+        assert_eq!(build(&["-t", "made"]).matches("Using cache").count(), 3);
         store.engine(&["rmi", "made"]).end().assert_status(0);
         store.engine(&["image", "prune", "-f"]).end().assert_status(0);
         assert_eq!(kept(&store), before);
@@ -267,11 +272,16 @@ fn what_was_built_goes_when_nobody_wants_it() {
         context.write("Dockerfile", &endless);
         let path = context.path().display().to_string();
         let flags = ["build", "--network=none", "--build-arg", mark, &path];
-        let mut killed = store.engine(&flags).start();
-        await_one("tail", |process| process.name == "tail");
-        killed.kill().expect("it is there");
-        killed.wait().expect("it ends");
-        store.engine(&["images"]).end().assert_status(0);
+        for signal in [Signal::SIGKILL, Signal::SIGINT] {
+            let mut build = store.engine(&flags).start();
+            await_one("tail", |process| process.name == "tail");
+            let pid = Pid::from_raw(build.id().cast_signed());
+            kill(pid, signal).expect("it is there");
+            let status = build.wait().expect("it ends");
+            // One Ctrl-C is enough, although nobody hears it who is number 1.
+            assert_eq!(status.code(), (signal == Signal::SIGINT).then_some(1));
+            store.engine(&["images"]).end().assert_status(0);
+        }
         store.engine(&["image", "prune", "-f"]).end().assert_status(0);
         assert_eq!(kept(&store), before);
     });
