@@ -21,6 +21,7 @@
 //! | `build.rs` | does a Dockerfile become the image that it describes? |
 //! | `files.rs` | are a container's files told, kept and copied as they are? |
 //! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
+//! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
@@ -35,6 +36,7 @@ mod killing;
 mod limits;
 mod networks;
 mod outside;
+mod packages;
 mod rootless;
 mod statuses;
 mod store;

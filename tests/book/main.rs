@@ -23,6 +23,7 @@ mod narration;
 mod network;
 mod pages;
 mod quotes;
+mod storage;
 mod support;
 mod terminal;
 mod unprivileged;
