@@ -27,7 +27,6 @@ pub fn find(store: &Store, key: &Digest) -> Result<Option<Descriptor>> {
 pub fn remember(store: &Store, key: &Digest, manifest: &Descriptor) -> Result<()> {
     let _lock = store.lock_containers()?;
     let mut known = read(store)?;
-    known.retain(|_, manifest| is_whole(store, manifest));
     known.insert(key.clone(), manifest.clone());
     write_json(&path(store), &known)
 }
