@@ -89,7 +89,7 @@ struct Build<'b> {
 
 /// Build an image; its ID.
 pub fn build(store: &Store, options: &Options) -> Result<Digest> {
-    let names = options.names.iter().map(|name| Name::parse(name));
+    let names = options.names.iter().map(|name| Name::of_image(name));
     let names = names.collect::<Result<Vec<_>>>()?;
     let given = given(&options.args)?;
     let (_room, context) = context_of(store, options)?;

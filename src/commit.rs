@@ -36,7 +36,7 @@ pub struct Options {
 /// Make the container an image; its ID.
 pub fn commit(store: &Store, options: &Options) -> Result<Digest> {
     let which = &options.container;
-    let name = options.name.as_deref().map(Name::parse).transpose()?;
+    let name = options.name.as_deref().map(Name::of_image).transpose()?;
     let work = store.work()?;
     let known = container::known(store, which, &store.lock_containers()?)?;
     let _held = known.hold();

@@ -127,10 +127,7 @@ pub(crate) fn aligned(table: &[Vec<String>]) -> Vec<String> {
 
 /// Give the image `which` another name as well.
 pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
-    let name = Name::parse(name)?;
-    if name.is_host() {
-        return Err(Error::input("`host` is the machine itself: take another name"));
-    }
+    let name = Name::of_image(name)?;
     let _work = store.work()?;
     let image = store.image(which)?;
     store.keep(&image.manifest, &[name]).map(drop)

@@ -110,8 +110,10 @@ fn a_container_becomes_an_image() {
         stop(child);
         let run = store.run(&["--network=none", "running", "cat", "/running"]).end();
         assert_eq!(run.assert_status(0).out, "text\n");
-        let wrong = store.engine(&["commit", "-c", "RUN x", "ended"]).end();
-        wrong.assert_status(1).assert_one_error();
+        for wrong in [&["-c", "RUN x", "ended"][..], &["ended", "host"], &["nosuch"]] {
+            let wrong = store.engine(&[&["commit"], wrong].concat()).end();
+            wrong.assert_status(1).assert_one_error();
+        }
     });
 }
 
