@@ -126,6 +126,11 @@ impl Known {
         self.state.first.as_ref().filter(|_| self.is_held)?.pid()
     }
 
+    /// While this lives, nobody removes it. None if an engine runs it.
+    pub fn hold(&self) -> Option<File> {
+        hold_alone(&self.folder)
+    }
+
     /// Keep another description of it.
     pub fn describe(&mut self, spec: Spec) -> Result<()> {
         write_json(&self.folder.join("config.json"), &spec)?;

@@ -13,7 +13,7 @@ use crate::limits::units::in_words;
 use crate::network::{Connection, Setup};
 use crate::run::{Contained, contain};
 use crate::spec::Spec;
-use crate::store::Store;
+use crate::store::{Image, Store, Work};
 use crate::sys;
 
 /// What the command line asks for.
@@ -27,18 +27,31 @@ pub struct Options {
     pub interactive: bool,
     /// Print what each lesson does.
     pub explain: bool,
+    /// The first Ctrl-C ends it, whether it hears it or not.
+    pub at_once: bool,
 }
 
 /// Make a container, run it in the foreground, and return its exit status.
 pub fn run(store: &Store, options: &Options) -> Result<u8> {
-    let request = &options.request;
-    // The image stays until the container is there, which says that it stands on it.
     let work = store.work()?;
-    let image = describe::find_image(store, request)?;
+    let image = describe::find_image(store, &options.request)?;
+    run_on(store, options, image.as_ref(), work, |_, _| Ok(()))
+}
+
+/// The same on this `image`, which stays as long as `work` does: until the container is there, and
+/// says that it stands on it. `at_end` is told what has ended, and how.
+pub fn run_on(
+    store: &Store,
+    options: &Options,
+    image: Option<&Image>,
+    work: Work,
+    at_end: impl FnOnce(&Spec, u8) -> Result<()>,
+) -> Result<u8> {
+    let request = &options.request;
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
     let network = Setup::read(store, &request.network)?;
-    let from = Base { image: image.as_ref(), view: host::view(request)? };
+    let from = Base { image, view: host::view(request)? };
     let spec = describe::spec(store, request, &from, &plan, &network)?;
     spec.check()?;
     let skeleton = plan.skeleton();
@@ -52,26 +65,41 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     container.furnish(&files)?;
     from.view.map_or(Ok(()), |view| view.build(&skeleton))?;
 
-    if !options.interactive {
-        sys::without_input()?;
-    }
-    sys::give_pipes_to(spec.user_outside());
+    prepare_streams(options, &spec)?;
     let connect = |pid| {
         let word = connection.connect(&stage, pid)?;
         container.meets_others(store, connection.hosts(&spec.hostname, name))?;
         Ok(word)
     };
-    let ending = contain(&stage, &spec, connect).and_then(|it| {
+    let ending = contain(&stage, &spec, connect).and_then(|mut it| {
+        if options.at_once {
+            it.first.end_at_once();
+        }
         see_to_its_end(store, &stage, &container, connection.address(), it)
     });
     connection.end();
-    match &ending {
-        Ok(ending) if !throw_away => {
-            container.keep(store, ending.status, ending.oom_kills > 0)?;
-        }
-        _ => container.remove(store)?,
-    }
+    let ending = ending.and_then(|ending| at_end(&spec, ending.status).map(|()| ending));
+    leave(store, container, ending.as_ref().ok().filter(|_| !throw_away))?;
     ending?.tell(&spec)
+}
+
+/// What it finds as its standard input, output and error.
+fn prepare_streams(options: &Options, spec: &Spec) -> Result<()> {
+    if !options.interactive {
+        sys::without_input()?;
+    }
+    sys::give_pipes_to(spec.user_outside());
+    Ok(())
+}
+
+/// Keep the container with how it has ended, or remove it.
+fn leave(store: &Store, container: Container, ending: Option<&Ending>) -> Result<()> {
+    match ending {
+        Some(Ending { status, oom_kills }) => {
+            container.keep(store, *status, *oom_kills > 0)
+        }
+        None => container.remove(store),
+    }
 }
 
 /// How a container has ended.

@@ -11,6 +11,7 @@ use image::manifest::Step;
 use serde_json::{Value, json};
 use stage::{Error, Result};
 
+use crate::build::cache;
 use crate::container;
 use crate::limits::units::in_decimals;
 use crate::store::{self, Image, Name, Store};
@@ -126,10 +127,7 @@ pub(crate) fn aligned(table: &[Vec<String>]) -> Vec<String> {
 
 /// Give the image `which` another name as well.
 pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
-    let name = Name::parse(name)?;
-    if name.is_host() {
-        return Err(Error::input("`host` is the machine itself: take another name"));
-    }
+    let name = Name::of_image(name)?;
     let _work = store.work()?;
     let image = store.image(which)?;
     store.keep(&image.manifest, &[name]).map(drop)
@@ -219,6 +217,7 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
         );
         done.push(format!("deleted: {}", image.id));
     }
+    cache::forget(store)?;
     store.collect()?;
     Ok((done, gone.values().sum()))
 }

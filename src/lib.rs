@@ -26,6 +26,13 @@
 //! | `import.rs` | how does a tarball become a root file system? |
 //! | `images.rs` | what can one do with images? |
 //! | `archive.rs` | how does an image travel in one file? |
+//! | `build.rs`, `build/` | how does a Dockerfile become an image? |
+//! | `commit.rs` | how does a container become an image? |
+//! | `layer.rs` | how does what was written become a layer, and layers an image? |
+//! | `diff.rs` | what has a container changed? |
+//! | `cp.rs`, `cp/` | how do files get into a container and out of it? |
+//! | `reach.rs` | where can the files of a container be reached, whether it runs or not? |
+//! | `copy.rs` | how do files get from one tree into another, when neither is to be trusted? |
 //! | `bars.rs` | how does one show that something takes time? |
 //! | `times.rs` | when was that? |
 //! | `disk.rs` | how does state get onto the disk whole? |
@@ -35,11 +42,16 @@
 
 pub mod archive;
 mod bars;
+pub mod build;
 pub mod clean;
+pub mod commit;
 pub mod container;
 pub mod control;
+pub mod copy;
+pub mod cp;
 pub mod decode;
 pub mod describe;
+pub mod diff;
 pub mod disk;
 pub mod exec;
 pub mod foreground;
@@ -47,8 +59,10 @@ pub mod host;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod layer;
 pub mod limits;
 pub mod network;
+pub mod reach;
 pub mod rootless;
 pub mod run;
 pub mod spec;

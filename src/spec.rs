@@ -215,6 +215,13 @@ impl Spec {
         self.users().and_then(|maps| maps.user_outside(uid)).unwrap_or(uid)
     }
 
+    /// Who has a file inside that these two have outside. Numbers that nobody in there has stay.
+    pub fn owner_inside(&self, user: u32, group: u32) -> (u32, u32) {
+        let Some(maps) = self.users() else { return (user, group) };
+        let (inside, its) = (maps.user_inside(user), maps.group_inside(group));
+        (inside.unwrap_or(user), its.unwrap_or(group))
+    }
+
     /// The overlays that the root file system is made of: the one on "/" first, then those
     /// on folders that it has. Each with its place in the container.
     pub fn stacks(&self) -> Result<Vec<(PathBuf, Layers)>> {

@@ -26,6 +26,7 @@ use image::manifest::{Config, Descriptor, Index, Manifest, REF_NAME};
 use image::{Digest, Layout};
 use stage::{Error, Result};
 
+use crate::build::cache;
 use crate::container;
 use crate::disk::{lock, sync_folder};
 
@@ -166,15 +167,21 @@ impl Store {
     /// list under these names; without one it is dangling.
     pub fn add(
         &self,
-        _work: &Work,
+        work: &Work,
         manifest: &Descriptor,
         names: &[Name],
     ) -> Result<Image> {
+        self.unlisted(work, manifest)?;
+        self.keep(manifest, names)
+    }
+
+    /// The same, but on no list: it stays as long as the work, or if the cache knows it.
+    pub fn unlisted(&self, _work: &Work, manifest: &Descriptor) -> Result<Image> {
         let text = self.layout.read(manifest)?;
         let parts = Manifest::parse(&text)?;
         let config = Config::parse(&self.layout.read(&parts.config)?)?;
         self.unpack(&parts, &config)?;
-        self.keep(manifest, names)
+        self.read(manifest)
     }
 
     /// Put an image on the list whose layers are all unpacked.
@@ -229,7 +236,9 @@ impl Store {
     /// The names of the blobs and the folders of the layers that the list leads to.
     fn wanted(&self) -> Result<(BTreeSet<OsString>, BTreeSet<PathBuf>)> {
         let (mut blobs, mut folders) = (BTreeSet::new(), BTreeSet::new());
-        for entry in &self.read_list()?.manifests {
+        // What was built (`build/cache.rs`) is wanted, too.
+        let built = cache::roots(self)?;
+        for entry in self.read_list()?.manifests.iter().chain(&built) {
             let parts = Manifest::parse(&self.layout.read(entry)?)?;
             let config = Config::parse(&self.layout.read(&parts.config)?)?;
             let all = parts.layers.iter().chain([&parts.config, entry]);

@@ -22,6 +22,7 @@ use nix::unistd::{AccessFlags, Pid, Uid, User, access, dup2_stdin, fchown, geteu
 use stage::{Error, Result};
 
 pub mod files;
+pub mod output;
 
 /// Whether we are root.
 pub fn is_root() -> bool {

@@ -9,9 +9,13 @@ use jiff::Timestamp;
 /// Now, or what SOURCE_DATE_EPOCH says (seconds since 1970): then the same input makes the same
 /// image (reproducible-builds.org, "SOURCE_DATE_EPOCH").
 pub fn now() -> String {
-    let said = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
-    let said = said.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let said = epoch().and_then(|seconds| Timestamp::from_second(seconds).ok());
     said.unwrap_or_else(Timestamp::now).to_string()
+}
+
+/// What SOURCE_DATE_EPOCH says.
+pub fn epoch() -> Option<i64> {
+    std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok())
 }
 
 /// Seconds since 1970; None if `text` is no time.

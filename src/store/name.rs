@@ -49,6 +49,16 @@ impl Name {
         Ok(Name(format!("{repository}:{tag}")))
     }
 
+    /// Read a name that an image is to get: that of the machine itself is no image's.
+    pub fn of_image(text: &str) -> Result<Name> {
+        match Name::parse(text)? {
+            name if name.is_host() => {
+                Err(Error::input("`host` is the machine itself: take another name"))
+            }
+            name => Ok(name),
+        }
+    }
+
     /// Is it the machine's own root, which is in no store?
     pub fn is_host(&self) -> bool {
         self.0.split(':').next() == Some(HOST)

@@ -18,12 +18,16 @@
 //! | `usermode.rs` | and how does that somebody reach the world? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
+//! | `build.rs` | does a Dockerfile become the image that it describes? |
+//! | `files.rs` | are a container's files told, kept and copied as they are? |
 //! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
 //! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
 mod bridge;
+mod build;
+mod files;
 mod flags;
 mod host;
 mod images;

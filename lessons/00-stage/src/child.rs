@@ -332,6 +332,11 @@ impl Child<'_> {
         self.wake = Some(Box::new(wake));
     }
 
+    /// Let the first Ctrl-C end the child, even if it is a PID 1 that does not hear it.
+    pub fn end_at_once(&mut self) {
+        self.warned = true;
+    }
+
     fn send(&self, signal: Signal) -> nix::Result<()> {
         if let Some(wake) = &self.wake {
             wake();

@@ -87,10 +87,27 @@ impl Maps {
     pub fn group_outside(&self, gid: u32) -> Option<u32> {
         outside(&self.gids, gid)
     }
+
+    /// Who user `uid` of the namespace around is inside, if anybody.
+    pub fn user_inside(&self, uid: u32) -> Option<u32> {
+        outside(&mirrored(&self.uids), uid)
+    }
+
+    /// Which group `gid` of the namespace around is inside, if any.
+    pub fn group_inside(&self, gid: u32) -> Option<u32> {
+        outside(&mirrored(&self.gids), gid)
+    }
 }
 
 /// The last number that can be somebody's: the one behind it means "no change".
 const LAST: u32 = u32::MAX - 1;
+
+/// The same lines, read from the other side.
+fn mirrored(lines: &[Line]) -> Vec<Line> {
+    let mirror =
+        |line: &Line| Line { inside: line.outside, outside: line.inside, ..*line };
+    lines.iter().map(mirror).collect()
+}
 
 fn outside(lines: &[Line], number: u32) -> Option<u32> {
     let translate = |line: &Line| {

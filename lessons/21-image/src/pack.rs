@@ -38,18 +38,47 @@ pub fn pack<W: Write>(
     out: W,
     inside: impl Fn(u32, u32) -> (u32, u32),
 ) -> Result<()> {
-    let top = File::open(tree).map_err(|error| Error::io(tree.display(), &error))?;
-    let (links, mark) = (HashMap::new(), whiteout::mark());
-    let mut packer = Packer { out, inside, links, mark };
-    packer.folder(&[], &top)?;
-    // The end of an archive: two blocks of zeros.
-    packer.write(&[0; 2 * BLOCK as usize])?;
-    packer.out.flush().map_err(|error| Error::io("write", &error))
+    pack_without(tree, out, inside, |_| false)
 }
 
-struct Packer<W, F> {
+/// The same, without the paths that are to be `left_out`, and what is below them.
+pub fn pack_without<W: Write>(
+    tree: &Path,
+    out: W,
+    inside: impl Fn(u32, u32) -> (u32, u32),
+    left_out: impl Fn(&[u8]) -> bool,
+) -> Result<()> {
+    let top = File::open(tree).map_err(|error| Error::io(tree.display(), &error))?;
+    let mut packer = Packer::new(out, inside, &left_out);
+    packer.folder(&[], &top)?;
+    packer.end()
+}
+
+/// Write the file or folder that was looked at (`files::look`) to `out` as a tar archive, under
+/// the name `name`. It is of no layer: all names stand for themselves.
+pub fn pack_one<W: Write>(
+    file: &File,
+    name: &[u8],
+    out: W,
+    inside: impl Fn(u32, u32) -> (u32, u32),
+) -> Result<()> {
+    let failed = |error: io::Error| refusal(name, &error);
+    let metadata = file.metadata().map_err(failed)?;
+    let mut packer = Packer::new(out, inside, &|_: &[u8]| false);
+    packer.is_layer = false;
+    match metadata.is_dir() {
+        true => packer.folder(name, &files::open_looked_at(file).map_err(failed)?)?,
+        false => packer.file(name.to_vec(), file, &metadata)?,
+    }
+    packer.end()
+}
+
+struct Packer<'l, W, F> {
     out: W,
     inside: F,
+    left_out: &'l dyn Fn(&[u8]) -> bool,
+    /// Whether there can be whiteouts.
+    is_layer: bool,
     /// The first name of each file that has several, by its device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     mark: &'static str,
@@ -69,7 +98,18 @@ impl About<'_> {
     }
 }
 
-impl<W: Write, F: Fn(u32, u32) -> (u32, u32)> Packer<W, F> {
+impl<'l, W: Write, F: Fn(u32, u32) -> (u32, u32)> Packer<'l, W, F> {
+    fn new(out: W, inside: F, left_out: &'l dyn Fn(&[u8]) -> bool) -> Self {
+        let (links, mark) = (HashMap::new(), whiteout::mark());
+        Packer { out, inside, left_out, is_layer: true, links, mark }
+    }
+
+    /// The end of an archive: two blocks of zeros.
+    fn end(&mut self) -> Result<()> {
+        self.write(&[0; 2 * BLOCK as usize])?;
+        self.out.flush().map_err(|error| Error::io("write", &error))
+    }
+
     /// A folder, what it hides, and what is in it.
     fn folder(&mut self, path: &[u8], folder: &File) -> Result<()> {
         let failed = |error: io::Error| refusal(path, &error);
@@ -78,7 +118,7 @@ impl<W: Write, F: Fn(u32, u32) -> (u32, u32)> Packer<W, F> {
         about.records = self.xattrs(path, folder)?;
         let name = if path.is_empty() { b"./".to_vec() } else { [path, b"/"].concat() };
         self.entry(&name, &metadata, about)?;
-        if whiteout::is_opaque(folder, self.mark).map_err(failed)? {
+        if self.is_layer && whiteout::is_opaque(folder, self.mark).map_err(failed)? {
             self.whiteout(&joined(path, whiteout::OPAQUE))?;
         }
         let names = files::names(folder).map_err(failed)?;
@@ -87,6 +127,9 @@ impl<W: Write, F: Fn(u32, u32) -> (u32, u32)> Packer<W, F> {
         }
         // Whiteouts first: whoever unpacks may then do one entry after the other.
         for whiteouts in [true, false] {
+            if whiteouts && !self.is_layer {
+                continue;
+            }
             for name in &names {
                 self.child(path, folder, name, whiteouts)?;
             }
@@ -103,6 +146,9 @@ impl<W: Write, F: Fn(u32, u32) -> (u32, u32)> Packer<W, F> {
         whiteouts: bool,
     ) -> Result<()> {
         let whole = joined(path, name.as_bytes());
+        if (self.left_out)(&whole) {
+            return Ok(());
+        }
         let failed = |error: io::Error| refusal(&whole, &error);
         let looked = files::look(folder, name).and_then(|file| {
             let metadata = file.metadata()?;
@@ -114,7 +160,7 @@ impl<W: Write, F: Fn(u32, u32) -> (u32, u32)> Packer<W, F> {
             looked => looked.map_err(failed)?,
         };
         let kind = metadata.file_type();
-        if kind.is_char_device() && metadata.rdev() == 0 {
+        if self.is_layer && kind.is_char_device() && metadata.rdev() == 0 {
             let name = [whiteout::PREFIX, name.as_bytes()].concat();
             return match whiteouts {
                 true => self.whiteout(&joined(path, &name)),
@@ -123,7 +169,7 @@ impl<W: Write, F: Fn(u32, u32) -> (u32, u32)> Packer<W, F> {
         }
         match () {
             () if whiteouts || kind.is_socket() => Ok(()),
-            () if name.as_bytes().starts_with(whiteout::PREFIX) => {
+            () if self.is_layer && name.as_bytes().starts_with(whiteout::PREFIX) => {
                 Err(wrong(&whole, "in a layer, this name would be a whiteout"))
             }
             () if kind.is_dir() => {

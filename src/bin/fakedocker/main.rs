@@ -13,6 +13,8 @@ use fakedocker::{container, control, exec, foreground, inspect, rootless, stats,
 use serde_json::Value;
 use stage::{Error, Result};
 
+mod build;
+mod files;
 mod images;
 mod limits;
 mod run;
@@ -40,6 +42,8 @@ enum Command {
     Exec(Exec),
     #[command(flatten)]
     Images(images::Command),
+    #[command(flatten)]
+    Files(files::Command),
     /// Remove containers that have ended
     Rm(Containers),
     /// Show what is known of containers or images, as JSON
@@ -154,6 +158,7 @@ fn play(cli: &Cli) -> Result<u8> {
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Images(args) => args.play(&store(false)?),
+        Command::Files(args) => args.play(|| store(false)),
         Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
         Command::Inspect(args) => {
             let store = store(false)?;

@@ -121,7 +121,7 @@ impl Run {
             terminal: self.interactive && stdin().is_terminal(),
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
-        Options { request, remove, interactive, explain }
+        Options { request, remove, interactive, explain, at_once: false }
     }
 
     fn network(&self) -> network::Request {
