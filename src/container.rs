@@ -17,18 +17,20 @@
 //! A folder that nobody holds and that has no end in its state belonged to an engine that
 //! was killed. The next command takes it away, or notes the end.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
+use image::Digest;
 use serde::{Deserialize, Serialize};
 use stage::{Error, Pid, Result, proc};
 
 use crate::disk::{hold_alone, random_id, read_json, sync_folder, write_json};
 use crate::network::names::{self, Neighbour};
-use crate::spec::Spec;
+use crate::spec::{IMAGE_ID, Spec};
 use crate::store::Store;
 
 /// The exit status of a container whose engine was killed: 128 + SIGKILL.
@@ -355,6 +357,33 @@ fn introduce_all(store: &Store, lock: &File) -> Result<()> {
         names::introduce(&folder_of(store, &one.id).join("hosts"), &others)?;
     }
     Ok(())
+}
+
+/// The folders of layers that containers stand on, running or not.
+pub fn layers_in_use(store: &Store) -> Result<BTreeSet<PathBuf>> {
+    let mut folders = BTreeSet::new();
+    for (_, spec) in described(store)? {
+        let layers = spec.stacks()?.into_iter().flat_map(|(_, layers)| layers.lower);
+        folders.extend(layers);
+    }
+    Ok(folders)
+}
+
+/// The IDs of the containers that were made from the image `id`.
+pub fn users_of(store: &Store, id: &Digest) -> Result<Vec<String>> {
+    let of_it = |spec: &Spec| spec.annotations.get(IMAGE_ID) == Some(&id.to_string());
+    let users = described(store)?.into_iter().filter(|(_, spec)| of_it(spec));
+    Ok(users.map(|(id, _)| id).collect())
+}
+
+/// All containers that have a description, with their IDs.
+fn described(store: &Store) -> Result<Vec<(String, Spec)>> {
+    let mut all = Vec::new();
+    for id in ids(store)? {
+        let spec = read_json(&folder_of(store, &id).join("config.json"))?;
+        all.extend(spec.map(|spec| (id, spec)));
+    }
+    Ok(all)
 }
 
 /// Take away what killed engines have left; returns a line for each. Every command begins

@@ -2,8 +2,10 @@
 //!
 //! Defaults are Docker's: what is mounted, which paths are masked, the environment.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use image::manifest::Settings;
 use stage::{Error, Result};
 use user::Numbers;
 
@@ -14,7 +16,10 @@ use crate::limits::devices::Device;
 use crate::network::{self, Setup};
 use crate::rootless;
 use crate::spec::resources::Resources;
-use crate::spec::{Linux, Mount, NAMESPACES, Namespace, Process, Root, Spec, absolute};
+use crate::spec::{
+    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process,
+    Root, STOP_SIGNAL, Spec, absolute,
+};
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
 use crate::users;
@@ -26,17 +31,19 @@ pub struct Request {
     pub image: Option<String>,
     /// A folder to use as the image.
     pub rootfs: Option<PathBuf>,
-    /// The command and its arguments; empty for a shell.
+    /// The command and its arguments; empty for the image's, or a shell.
     pub command: Vec<String>,
+    /// What comes before them, in place of the image's; empty for nothing.
+    pub entrypoint: Option<String>,
     /// The container's name.
     pub name: Option<String>,
     /// The container's hostname; else the beginning of its ID.
     pub hostname: Option<String>,
     /// `NAME=value`, or `NAME` for our own value.
     pub env: Vec<String>,
-    /// The working directory.
+    /// The working directory; else the image's.
     pub cwd: Option<PathBuf>,
-    /// `USER[:GROUP]`, names or numbers; else root.
+    /// `USER[:GROUP]`, names or numbers; else the image's, else root.
     pub user: Option<String>,
     /// Who its users are outside.
     pub users: Users,
@@ -112,11 +119,14 @@ pub fn spec(
     network: &Setup,
 ) -> Result<Spec> {
     let lower = match (&request.rootfs, from.image) {
-        (Some(folder), _) => resolved(folder)?,
-        (None, Some(image)) => image.rootfs.clone(),
-        (None, None) => "/".into(),
+        (Some(folder), _) => vec![resolved(folder)?],
+        (None, Some(image)) => image.layers.iter().rev().cloned().collect(),
+        (None, None) => vec!["/".into()],
     };
-    let user = users::in_image(std::slice::from_ref(&lower), request.user.as_deref())?;
+    let settings =
+        from.image.map(|image| image.config.config.clone()).unwrap_or_default();
+    let asked = request.user.clone().or(said(&settings.user));
+    let user = users::in_image(&lower, asked.as_deref())?;
     let (home, user) = (user.home.clone(), user.into());
     let user = rootless::possible(user, request.users, &Numbers::here()?)?;
     let (devices, resources) = resources(request)?;
@@ -131,16 +141,16 @@ pub fn spec(
     Ok(Spec {
         oci_version: "1.2.0".into(),
         process: Process {
-            args: command(request, &lower),
-            env: environment(request, &hostname, &home)?,
-            cwd: request.cwd.clone().unwrap_or("/".into()),
+            args: command(request, &settings, &lower),
+            env: environment(request, &settings, &hostname, &home)?,
+            cwd: working_directory(request, &settings),
             user,
         },
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
         linux: linux(request, network, plan, resources),
-        annotations: network.annotations(),
+        annotations: annotations(network, from.image),
     })
 }
 
@@ -190,17 +200,16 @@ fn linux(request: &Request, network: &Setup, plan: &Plan, resources: Resources) 
 }
 
 /// An overlay on the folder `place` of the container.
-pub(crate) fn overlay(place: &Path, lower: &Path, plan: &Plan) -> Result<Mount> {
+pub(crate) fn overlay(place: &Path, lower: &[PathBuf], plan: &Plan) -> Result<Mount> {
     let (upper, work) = plan.layer_of(place);
     let option = |name: &str, path: &Path| match path.to_str() {
         Some(path) => Ok(format!("{name}={path}")),
         None => Err(Error::input(format!("{path:?} is not UTF-8: rename it"))),
     };
-    let options = [("lowerdir", lower), ("upperdir", &upper), ("workdir", &work)];
-    let options = options
-        .map(|(name, path)| option(name, path))
-        .into_iter()
-        .collect::<Result<_>>()?;
+    let lower = lower.iter().map(|layer| ("lowerdir", layer));
+    let options = lower.chain([("upperdir", &upper), ("workdir", &work)]);
+    let options =
+        options.map(|(name, path)| option(name, path)).collect::<Result<_>>()?;
     Ok(Mount {
         destination: place.into(),
         kind: "overlay".into(),
@@ -317,14 +326,52 @@ fn read_volume(text: &str) -> Result<Mount> {
     })
 }
 
-/// Docker's environment: PATH, HOSTNAME, HOME, with a terminal TERM, then the user's.
-fn environment(request: &Request, hostname: &str, home: &str) -> Result<Vec<String>> {
+/// What an image says, if it says something.
+fn said(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+fn working_directory(request: &Request, settings: &Settings) -> PathBuf {
+    let said = said(&settings.working_dir).map(PathBuf::from);
+    request.cwd.clone().or(said).unwrap_or("/".into())
+}
+
+/// What there is to know of it besides: its network, and the image that it was made from.
+fn annotations(network: &Setup, image: Option<&Image>) -> BTreeMap<String, String> {
+    let mut all = network.annotations();
+    let Some(image) = image else { return all };
+    let settings = &image.config.config;
+    let ports = settings.exposed_ports.keys().cloned().collect::<Vec<_>>().join(",");
+    let name = image.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    let of_image = [
+        (IMAGE_ID, image.id.to_string()),
+        (IMAGE_NAME, name),
+        (STOP_SIGNAL, settings.stop_signal.clone()),
+        (EXPOSED_PORTS, ports),
+    ];
+    let of_image = of_image.into_iter().filter(|(_, text)| !text.is_empty());
+    all.extend(of_image.map(|(key, text)| (key.to_string(), text)));
+    all
+}
+
+/// Docker's environment: PATH, HOSTNAME, HOME, with a terminal TERM, then the image's, then the
+/// user's.
+fn environment(
+    request: &Request,
+    settings: &Settings,
+    hostname: &str,
+    home: &str,
+) -> Result<Vec<String>> {
     let hostname = format!("HOSTNAME={hostname}");
     let mut env = vec![PATH.to_string(), hostname, format!("HOME={home}")];
     if request.terminal {
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         env.push(format!("TERM={term}"));
     }
+    // In an image, a name without a value is nothing: it must not be ours.
+    let of_image: Vec<String> =
+        settings.env.iter().filter(|entry| entry.contains('=')).cloned().collect();
+    set_environment(&mut env, &of_image)?;
     set_environment(&mut env, &request.env)?;
     Ok(env)
 }
@@ -347,14 +394,23 @@ pub(crate) fn set_environment(env: &mut Vec<String>, wanted: &[String]) -> Resul
     Ok(())
 }
 
-/// What was asked for, else a shell: bash where there is one.
-fn command(request: &Request, lower: &Path) -> Vec<String> {
-    if !request.command.is_empty() {
-        return request.command.clone();
+/// What was asked for, else what the image says, else a shell: bash where there is one.
+fn command(request: &Request, settings: &Settings, lower: &[PathBuf]) -> Vec<String> {
+    let (before, usual) = match &request.entrypoint {
+        // With another entrypoint, the image's command makes no sense.
+        Some(entrypoint) => (said(entrypoint).into_iter().collect(), Vec::new()),
+        None => (settings.entrypoint.clone(), settings.cmd.clone()),
+    };
+    let after = if request.command.is_empty() { usual } else { request.command.clone() };
+    let all = [before, after].concat();
+    if !all.is_empty() {
+        return all;
     }
     // Not followed: in an image a link leads to another place than here.
-    let bash = lower.join("bin/bash").symlink_metadata().is_ok()
-        || lower.join("usr/bin/bash").symlink_metadata().is_ok();
+    let has = |path: &str| {
+        lower.iter().any(|layer| layer.join(path).symlink_metadata().is_ok())
+    };
+    let bash = has("bin/bash") || has("usr/bin/bash");
     vec![if bash { "/bin/bash".into() } else { "/bin/sh".into() }]
 }
 

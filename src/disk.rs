@@ -4,9 +4,10 @@
 //! a lock on a descriptor, which dies with its holder. Read fsync(2), rename(2), flock(2).
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use image::layout::write_whole;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stage::{Error, Result};
@@ -14,14 +15,7 @@ use stage::{Error, Result};
 /// Put `value` into the file `path`, as JSON. The name itself is on the disk when the folder
 /// is synced, too: [`sync_folder`].
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    let aside = path.with_extension("new");
-    let text = serde_json::to_vec_pretty(value).map_err(Error::input)?;
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    });
-    written.map_err(|error| Error::io(path.display(), &error))
+    write_whole(path, &serde_json::to_vec_pretty(value).map_err(Error::input)?)
 }
 
 /// What is in the file `path`; None if it is not there.

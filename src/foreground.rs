@@ -32,6 +32,8 @@ pub struct Options {
 /// Make a container, run it in the foreground, and return its exit status.
 pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let request = &options.request;
+    // The image stays until the container is there, which says that it stands on it.
+    let work = store.work()?;
     let image = describe::find_image(store, request)?;
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
@@ -46,6 +48,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
     let stage = Stage::of_engine(options.explain)?;
     let mut connection = Connection::prepare(network)?;
     let container = Container::create(store, plan, &spec, name, throw_away)?;
+    drop(work);
     container.furnish(&files)?;
     from.view.map_or(Ok(()), |view| view.build(&skeleton))?;
 

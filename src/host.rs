@@ -84,8 +84,11 @@ impl View {
 
     /// How it is mounted: the skeleton on "/", then what goes in there.
     pub fn mounts(&self, plan: &Plan) -> Result<Vec<Mount>> {
-        let skeleton = overlay(Path::new("/"), &plan.skeleton(), plan)?;
-        let layers = self.layers.iter().map(|path| overlay(path, path, plan));
+        let skeleton = overlay(Path::new("/"), &[plan.skeleton()], plan)?;
+        let layers = self
+            .layers
+            .iter()
+            .map(|path| overlay(path, std::slice::from_ref(path), plan));
         let as_is = self.as_is.iter().map(|path| Ok(bind(path, path, "ro,nosuid,nodev")));
         std::iter::once(Ok(skeleton)).chain(layers).chain(as_is).collect()
     }

@@ -1,55 +1,139 @@
 //! How does a tarball become an image?
 //!
-//! All of it, or nothing: the files go into a folder that nobody knows, and only when the
-//! last one is on the disk does the folder get its name (`store.rs`). Whatever ends us
-//! before that leaves the store as it was.
-//!
-//! | file | its question |
-//! |---|---|
-//! | `decode.rs` | how is a tarball compressed? |
-//! | `tarball.rs` | what is in a tar archive? |
-//! | `pax.rs` | what does a tar archive say that its headers have no room for? |
-//! | `unpack.rs` | how does an archive from a stranger become files? |
+//! It is the only layer of one. All of it, or nothing: while it is unpacked it is copied as well,
+//! and only when the last file is on the disk does the image get its name (`store.rs`). Whatever
+//! ends us before that leaves the store as it was.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use image::digest::Summing;
+use image::manifest::{
+    CONFIG, Config, Descriptor, LAYER, MANIFEST, Manifest, Platform, Rootfs, Settings,
+    Step,
+};
 use stage::{Error, Result};
 
+use crate::bars::{self, Watched};
+use crate::decode::{self, Compression};
+use crate::disk::random_id;
 use crate::store::{Image, Name, Store};
-use tarball::Tarball;
-use unpack::Unpacked;
+use crate::times;
 
-mod decode;
-mod pax;
-mod tarball;
-mod unpack;
+/// What becomes of the tarball.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// What the image is to be called; without, it is dangling.
+    pub name: Option<Name>,
+    /// How it is to be run.
+    pub settings: Settings,
+    /// A remark for its history.
+    pub message: Option<String>,
+}
 
-/// Make the tarball `source`, or standard input if that is `-`, the image `name`.
-///
-/// An image that has the name already keeps its files while somebody holds it.
-pub fn import(store: &Store, source: &Path, name: &str) -> Result<Image> {
-    let name = Name::parse(name)?;
-    if name.is_host() {
-        return Err(Error::input(format!("image name \"{name}\": this one is built in"))
+/// Make the tarball `source`, or standard input if that is `-`, an image.
+pub fn import(store: &Store, source: &Path, request: &Request) -> Result<Image> {
+    if request.name.as_ref().is_some_and(Name::is_host) {
+        return Err(Error::input("image name \"host\": this one is built in")
             .hint("`host` is the machine's own root: take another name"));
     }
     let (reader, length) = open(source)?;
-    let bar = bar(length);
-    let reader = Watched { reader, bar: bar.clone() };
-    let draft = store.begin()?;
-    let unpacked = decode::decode(Box::new(reader))
-        .and_then(|archive| unpack::unpack(&mut Tarball::new(archive), &draft.rootfs()));
+    let work = store.work()?;
+    let bar = bars::bytes("importing", length);
+    let kept = keep(store, Watched::new(reader, &bar));
     bar.finish_and_clear();
-    let unpacked = unpacked.map_err(|error| in_source(source, &error))?;
-    warn_of(&unpacked);
-    store.keep(draft, &name, unpacked.size)
+    let (layer, diff_id) = kept.map_err(|error| error.within(name_of(source)))?;
+    let config = describe(source, request, diff_id);
+    let layout = store.layout();
+    let config = layout.put_json(CONFIG, &config)?;
+    let manifest = layout.put_json(MANIFEST, &Manifest::new(config, vec![layer]))?;
+    let image = store.keep(&manifest, request.name.as_slice())?;
+    drop(work);
+    Ok(image)
+}
+
+/// Unpack the layer in `reader`, and keep a copy as a blob; that, and the plain one's digest.
+fn keep(
+    store: &Store,
+    reader: impl Read + Send + 'static,
+) -> Result<(Descriptor, image::Digest)> {
+    let (compression, reader) = Compression::find(Box::new(reader))?;
+    // There is no media type for xz: then it is kept as it is without.
+    let (reader, media_type): (Box<dyn Read + Send>, _) = match compression.suffix() {
+        Some(suffix) => (reader, format!("{LAYER}{suffix}")),
+        None => (Box::new(decode::decode(reader)?), LAYER.into()),
+    };
+    let copy = Copy::make(store)?;
+    let mut draft = store.layers().begin_unnamed()?;
+    let diff_id = draft.fill(Box::new(Tee { reader, copy: copy.sum.clone() }), &[])?;
+    if draft.is_empty() {
+        return Err(Error::input("the archive holds no files"));
+    }
+    let (digest, size) = copy.finish()?;
+    store.layout().adopt(&copy.path, &digest)?;
+    store.layers().keep(vec![(diff_id.clone(), draft)])?;
+    Ok((Descriptor::new(&media_type, digest, size), diff_id))
+}
+
+/// A blob whose name is known at its end. Dropped before it has one, it is gone.
+struct Copy {
+    path: PathBuf,
+    sum: Arc<Mutex<Summing<File>>>,
+}
+
+impl Copy {
+    fn make(store: &Store) -> Result<Copy> {
+        let path = store.incoming().join(random_id(8)?);
+        let file =
+            File::create_new(&path).map_err(|error| Error::io(path.display(), &error))?;
+        Ok(Copy { path, sum: Arc::new(Mutex::new(Summing::new(file))) })
+    }
+
+    fn finish(&self) -> Result<(image::Digest, u64)> {
+        let sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(sum.so_far())
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+/// What is read is copied.
+struct Tee {
+    reader: Box<dyn Read + Send>,
+    copy: Arc<Mutex<Summing<File>>>,
+}
+
+impl Read for Tee {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.reader.read(buffer)?;
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        copy.write_all(&buffer[..length])?;
+        Ok(length)
+    }
+}
+
+fn describe(source: &Path, request: &Request, diff_id: image::Digest) -> Config {
+    let created = Some(times::now());
+    let comment = request.message.clone();
+    let comment =
+        comment.unwrap_or_else(|| format!("Imported from {}", source.display()));
+    Config {
+        created: created.clone(),
+        platform: Platform::here(),
+        config: request.settings.clone(),
+        rootfs: Rootfs { kind: "layers".into(), diff_ids: vec![diff_id] },
+        history: vec![Step { created, comment, ..Step::default() }],
+    }
 }
 
 /// The bytes of the tarball, and how many they are, if we can know.
-fn open(source: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+pub(crate) fn open(source: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     if source == Path::new("-") {
         return Ok((Box::new(io::stdin()), None));
     }
@@ -64,49 +148,10 @@ fn open(source: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     Ok((Box::new(file), about.is_file().then_some(about.len())))
 }
 
-/// The failure, with the name of the tarball before it.
-fn in_source(source: &Path, error: &Error) -> Error {
-    let name = match source.as_os_str().as_encoded_bytes() {
+/// What people call it.
+pub(crate) fn name_of(source: &Path) -> String {
+    match source.as_os_str().as_encoded_bytes() {
         b"-" => "standard input".into(),
         _ => source.display().to_string(),
-    };
-    let named = Error::input(format!("{name}: {error}")).status(error.exit_status());
-    match error.advice() {
-        Some(advice) => named.hint(advice),
-        None => named,
-    }
-}
-
-fn warn_of(unpacked: &Unpacked) {
-    for (what, (count, first)) in &unpacked.left_out {
-        stage::warn(format!("{what} left out: {count}, the first is {first}"));
-    }
-}
-
-/// A bar on standard error, if that is a terminal.
-fn bar(length: Option<u64>) -> ProgressBar {
-    let (bar, shape) = match length {
-        Some(length) => {
-            (ProgressBar::new(length), "importing {wide_bar} {bytes} of {total_bytes}")
-        }
-        None => (ProgressBar::no_length(), "importing {spinner} {bytes}"),
-    };
-    match ProgressStyle::with_template(shape) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
-/// A reader that moves the bar.
-struct Watched<R> {
-    reader: R,
-    bar: ProgressBar,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.reader.read(buffer)?;
-        self.bar.inc(length as u64);
-        Ok(length)
     }
 }

@@ -21,24 +21,37 @@
 //! | `network.rs` | which network does a container get? |
 //! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
+//! | `decode.rs` | how is a tarball compressed? |
 //! | `import.rs` | how does a tarball become a root file system? |
+//! | `pull.rs`, `pull/` | how does an image get here from a registry? |
+//! | `push.rs` | how does an image get from here to a registry? |
+//! | `registry.rs`, `registry/` | how does one talk to a registry? |
+//! | `images.rs` | what can one do with images? |
+//! | `bars.rs` | how does one show that something takes time? |
+//! | `times.rs` | when was that? |
 //! | `disk.rs` | how does state get onto the disk whole? |
 //! | `clean.rs` | what is left on this machine that carries our name? |
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
+mod bars;
 pub mod clean;
 pub mod container;
 pub mod control;
+pub mod decode;
 pub mod describe;
 pub mod disk;
 pub mod exec;
 pub mod foreground;
 pub mod host;
+pub mod images;
 pub mod import;
 pub mod inspect;
 pub mod limits;
 pub mod network;
+pub mod pull;
+pub mod push;
+pub mod registry;
 pub mod rootless;
 pub mod run;
 pub mod spec;
@@ -46,6 +59,7 @@ pub mod stand_in;
 pub mod stats;
 pub mod store;
 pub mod sys;
+pub mod times;
 pub mod userns;
 pub mod users;
 

@@ -38,7 +38,7 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     /// What the specification has for Linux only.
     pub linux: Linux,
-    /// What the specification leaves to us: see [`crate::network`].
+    /// What the specification leaves to us: see [`crate::network`], and what is said of the image.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -141,6 +141,15 @@ pub struct Namespace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
 }
+
+/// The annotation that says which image a container was made from: its ID.
+pub const IMAGE_ID: &str = "fakedocker.image.id";
+/// And what that was called then.
+pub const IMAGE_NAME: &str = "fakedocker.image.name";
+/// How its command is asked to end, if not by SIGTERM (conversion.md of the image specification).
+pub const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
+/// The ports that it listens at, as the image says.
+pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
 
 /// The namespaces that every container has for itself.
 pub const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];

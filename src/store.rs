@@ -1,33 +1,39 @@
 //! Where do images live, and who may take them away?
 //!
 //! ```text
-//! ROOT/lock             held while the list is read or changed
-//! ROOT/images.json      the list: the name of each image, and the ID of its folder
-//! ROOT/images/ID/       locked by whoever makes it (exclusive) or uses it (shared)
-//! ROOT/images/ID/rootfs
+//! ROOT/lock              held while the list is read or changed
+//! ROOT/using             held, shared, by whoever relies on what is on no list yet
+//! ROOT/rubbish           there is something to collect, as soon as nobody does
+//! ROOT/oci-layout        and index.json, blobs: an image layout (lesson 21), with each image under
+//!                        its full name; one without a name is dangling
+//! ROOT/incoming/DIGEST   a blob on its way: a later pull goes on with it
+//! ROOT/layers, drafts    layers unpacked (`store/layers.rs`)
 //! ```
 //!
-//! A folder that is not on the list and that nobody holds is rubbish: what a killed
-//! import left, or an image that was replaced and whose last container is gone. The
-//! kernel drops a lock with its last descriptor (flock(2)), however the holder ended, so
-//! that the next [`Store::open`] can tell, and removes it.
+//! What is wanted is what the list leads to, and the layers that containers stand on
+//! (`container.rs`). The rest is collected when somebody removes an image, and when nobody is about
+//! to use it. The kernel drops a lock with its last descriptor (flock(2)), however the holder
+//! ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use image::manifest::{Config, Descriptor, Index, Manifest, REF_NAME};
+use image::{Digest, Layout};
 use stage::{Error, Result};
 
-use crate::disk::{hold_alone, lock, random_id, read_json, sync_folder, write_json};
-use crate::sys::files;
+use crate::container;
+use crate::disk::{lock, sync_folder};
 
+pub(crate) mod incoming;
+pub mod layers;
 mod name;
 
-pub(crate) use name::shown;
+use layers::Layers;
 pub use name::{HOST, Name};
 
 /// Where the store is, unless the user says otherwise.
@@ -37,43 +43,38 @@ pub const ROOT: &str = "/var/lib/fakedocker";
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    layout: Layout,
+    layers: Layers,
 }
 
-/// An image: while it lives, its files stay, even when another takes its name.
+/// While it lives, nothing is collected.
 #[derive(Debug)]
+pub struct Work {
+    _using: File,
+}
+
+/// An image on the list.
+#[derive(Debug, Clone)]
 pub struct Image {
-    /// What it was called when we looked it up.
-    pub name: Name,
-    /// What the store calls it: another import under the same name has another ID.
-    pub id: String,
-    /// Its files.
-    pub rootfs: PathBuf,
-    /// When it was imported, in seconds since 1970.
-    pub imported: u64,
-    /// The bytes in its files.
-    pub size: u64,
-    held: File,
+    /// What it is called; None if it is dangling, or was found by its ID.
+    pub name: Option<Name>,
+    /// Its manifest.
+    pub manifest: Descriptor,
+    /// The digest of its configuration, by which it is known.
+    pub id: Digest,
+    /// How to run it.
+    pub config: Config,
+    /// Its files: each layer's, the lowest first.
+    pub layers: Vec<PathBuf>,
+    /// The bytes in its files, layer by layer.
+    pub sizes: Vec<u64>,
 }
 
 impl Image {
-    /// A descriptor that keeps the files, for whoever outlives us, as a container does.
-    pub fn hold(&self) -> Result<File> {
-        let held = self.held.try_clone();
-        held.map_err(|error| Error::io(self.rootfs.display(), &error))
+    /// The bytes in its files.
+    pub fn size(&self) -> u64 {
+        self.sizes.iter().sum()
     }
-}
-
-/// The list of images, as on the disk.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct List {
-    images: BTreeMap<String, Entry>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Entry {
-    id: String,
-    imported: u64,
-    size: u64,
 }
 
 impl Store {
@@ -81,10 +82,17 @@ impl Store {
     pub fn open(root: &Path) -> Result<Store> {
         // Containers' users may pass through, and see nothing.
         make_folder(root, 0o711)?;
-        make_folder(&root.join("images"), 0o700)?;
         let root = root.canonicalize().map_err(|error| unusable(root, &error))?;
-        let store = Store { root };
-        store.sweep()?;
+        make_folder(&root.join("incoming"), 0o700)?;
+        let layout = Layout::open(&root)?;
+        let layers = Layers::open(&root)?;
+        let store = Store { root, layout, layers };
+        store.layers.sweep()?;
+        if store.rubbish().exists()
+            && let Err(error) = store.collect()
+        {
+            stage::warn(format!("rubbish stays in {}: {error}", store.root.display()));
+        }
         Ok(store)
     }
 
@@ -98,147 +106,285 @@ impl Store {
         self.root.join("containers")
     }
 
+    /// Manifests, configurations and layers as they travel.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Layers unpacked.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// The folder of blobs on their way.
+    pub fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
+    }
+
     /// While this is held, nobody else makes a container or removes one.
     pub fn lock_containers(&self) -> Result<File> {
-        self.lock(File::lock)
+        self.lock("lock", File::lock)
     }
 
-    /// The image called `name`.
-    pub fn image(&self, name: &str) -> Result<Image> {
-        let name = Name::parse(name)?;
-        if name.is_host() {
+    /// To be held before a blob or a layer is looked for, and until a list or a container has it.
+    pub fn work(&self) -> Result<Work> {
+        Ok(Work { _using: self.lock("using", File::lock_shared)? })
+    }
+
+    /// The image `which`: a name, an ID or the beginning of one.
+    pub fn image(&self, which: &str) -> Result<Image> {
+        let index = self.list()?;
+        let name = Name::parse(which);
+        if name.as_ref().is_ok_and(Name::is_host) {
             return Err(Error::input("`host` is the machine itself: it is in no store"));
         }
-        let lock = self.lock(File::lock_shared)?;
-        let mut list = self.read()?;
-        let Some(entry) = list.images.remove(name.full()) else {
-            return Err(unknown(&name, &list));
-        };
-        self.take(name, entry, &lock)
-    }
-
-    /// All images, by name.
-    pub fn images(&self) -> Result<Vec<Image>> {
-        let lock = self.lock(File::lock_shared)?;
-        let images = self.read()?.images.into_iter();
-        images.map(|(name, entry)| self.take(Name::parse(&name)?, entry, &lock)).collect()
-    }
-
-    /// An image on the list. Nobody removes it before we hold it: they need `_lock`, too.
-    fn take(&self, name: Name, entry: Entry, _lock: &File) -> Result<Image> {
-        let folder = self.folder(&entry.id);
-        let held = File::open(&folder).and_then(|held| {
-            lock(&held, File::lock_shared)?;
-            Ok(held)
+        let named = name.as_ref().ok().and_then(|name| {
+            index.manifests.iter().find(|entry| name_of(entry).as_ref() == Some(name))
         });
-        let held = held.map_err(|error| Error::io(folder.display(), &error))?;
-        let Entry { id, imported, size } = entry;
-        Ok(Image { name, id, rootfs: folder.join("rootfs"), imported, size, held })
-    }
-
-    /// Begin an image: a folder that is rubbish until [`Store::keep`].
-    pub(crate) fn begin(&self) -> Result<Draft> {
-        let _lock = self.lock(File::lock)?;
-        let id = random_id(8)?;
-        let folder = self.folder(&id);
-        let failed = |error| unusable(&folder, &error);
-        DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
-        let held = File::open(&folder).map_err(failed)?;
-        let draft = Draft { id, folder: folder.clone(), held, kept: false };
-        lock(&draft.held, File::lock).map_err(failed)?;
-        DirBuilder::new().mode(0o755).create(draft.rootfs()).map_err(failed)?;
-        Ok(draft)
-    }
-
-    /// Put the image on the list. One that had the name is rubbish when nobody holds it.
-    pub(crate) fn keep(&self, mut draft: Draft, name: &Name, size: u64) -> Result<Image> {
-        // Once for the whole image: the list must not reach the disk before its files do.
-        let synced = files::sync_file_system(&draft.held);
-        synced.map_err(|error| Error::io(draft.folder.display(), &error))?;
-        let store_lock = self.lock(File::lock)?;
-        let mut list = self.read()?;
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (id, imported) = (draft.id.clone(), since_1970.as_secs());
-        let entry = Entry { id: id.clone(), imported, size };
-        list.images.insert(name.full().into(), entry);
-        write_json(&self.root.join("images.json"), &list)?;
-        draft.kept = true;
-        sync_folder(&self.root)?;
-        let held = draft.held.try_clone();
-        let held = held.map_err(|error| Error::io(draft.folder.display(), &error))?;
-        let locked = lock(&held, File::lock_shared);
-        locked.map_err(|error| Error::io(draft.folder.display(), &error))?;
-        drop(store_lock);
-        self.sweep()?;
-        Ok(Image { name: name.clone(), id, rootfs: draft.rootfs(), imported, size, held })
-    }
-
-    fn sweep(&self) -> Result<()> {
-        let store_lock = self.lock(File::lock)?;
-        let list = self.read()?;
-        let folders = self.root.join("images");
-        let failed = |error| Error::io(folders.display(), &error);
-        let mut rubbish = Vec::new();
-        for entry in fs::read_dir(&folders).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let listed =
-                list.images.values().any(|image| *image.id == *entry.file_name());
-            let held = (!listed).then(|| hold_alone(&entry.path())).flatten();
-            rubbish.extend(held.map(|held| (held, entry.path())));
+        match named {
+            Some(entry) => self.read(entry),
+            None => match self.by_id(which, &index)? {
+                Some(image) => Ok(Image { name: None, ..image }),
+                None => Err(unknown(&name?, &index)),
+            },
         }
-        // Ours alone and on no list: others need not wait until it is gone.
-        drop(store_lock);
-        for (_held, folder) in rubbish {
-            // What cannot be removed now is rubbish still, for the next one who opens.
-            fs::remove_dir_all(folder).ok();
-        }
-        Ok(())
     }
 
-    fn lock(&self, how: impl Fn(&File) -> io::Result<()>) -> Result<File> {
-        let path = self.root.join("lock");
-        let file = File::options().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|error| unusable(&self.root, &error))?;
+    /// All images: those with names by these, then those without.
+    pub fn images(&self) -> Result<Vec<Image>> {
+        let entries = self.list()?.manifests;
+        let mut images =
+            entries.iter().map(|entry| self.read(entry)).collect::<Result<Vec<_>>>()?;
+        images.sort_by(|one, other| {
+            let key = |image: &Image| (image.name.is_none(), image.name.clone());
+            key(one).cmp(&key(other))
+        });
+        Ok(images)
+    }
+
+    /// Unpack what is not unpacked yet of the image whose blobs are all here, and put it on the
+    /// list under these names; without one it is dangling.
+    pub fn add(
+        &self,
+        _work: &Work,
+        manifest: &Descriptor,
+        names: &[Name],
+    ) -> Result<Image> {
+        let text = self.layout.read(manifest)?;
+        let parts = Manifest::parse(&text)?;
+        let config = Config::parse(&self.layout.read(&parts.config)?)?;
+        self.unpack(&parts, &config)?;
+        self.keep(manifest, names)
+    }
+
+    /// Put an image on the list whose layers are all unpacked.
+    pub fn keep(&self, manifest: &Descriptor, names: &[Name]) -> Result<Image> {
+        let manifest = Descriptor { annotations: BTreeMap::new(), ..manifest.clone() };
+        self.change(|index| {
+            for name in names {
+                set_name(index, &manifest, name);
+            }
+            if !index.manifests.iter().any(|entry| entry.digest == manifest.digest) {
+                index.manifests.push(manifest.clone());
+            }
+        })?;
+        let image = self.read(&manifest)?;
+        Ok(Image { name: names.first().cloned(), ..image })
+    }
+
+    /// Change the list.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Index) -> T) -> Result<T> {
+        let _lock = self.lock("lock", File::lock)?;
+        let mut index = self.read_list()?;
+        let before = index.clone();
+        let result = change(&mut index);
+        if index != before {
+            self.layout.set_index(&index)?;
+            sync_folder(&self.root)?;
+        }
+        Ok(result)
+    }
+
+    /// Take away blobs and layers that nobody wants. If somebody may be about to, a later command
+    /// does it.
+    pub fn collect(&self) -> Result<()> {
+        let rubbish = self.rubbish();
+        let noted = File::create(&rubbish);
+        noted.map_err(|error| Error::io(rubbish.display(), &error))?;
+        let using = self.open_lock("using")?;
+        if using.try_lock().is_err() {
+            return Ok(());
+        }
+        let _lock = self.lock("lock", File::lock)?;
+        let (blobs, mut folders) = self.wanted()?;
+        folders.extend(container::layers_in_use(self)?);
+        self.layers.retain(|folder| folders.contains(folder))?;
+        let is_wanted =
+            |path: &Path| path.file_name().is_some_and(|name| blobs.contains(name));
+        remove_all(&self.layout.blobs(), |path| !is_wanted(path))?;
+        remove_all(&self.incoming(), |_| true)?;
+        fs::remove_file(&rubbish).map_err(|error| Error::io(rubbish.display(), &error))
+    }
+
+    /// The names of the blobs and the folders of the layers that the list leads to.
+    fn wanted(&self) -> Result<(BTreeSet<OsString>, BTreeSet<PathBuf>)> {
+        let (mut blobs, mut folders) = (BTreeSet::new(), BTreeSet::new());
+        for entry in &self.read_list()?.manifests {
+            let parts = Manifest::parse(&self.layout.read(entry)?)?;
+            let config = Config::parse(&self.layout.read(&parts.config)?)?;
+            let all = parts.layers.iter().chain([&parts.config, entry]);
+            blobs.extend(all.map(|blob| blob.digest.hex().into()));
+            folders.extend(chain(&config).map(|chain_id| self.layers.path(&chain_id)));
+        }
+        Ok((blobs, folders))
+    }
+
+    /// Unpack the layers that are not there yet.
+    fn unpack(&self, parts: &Manifest, config: &Config) -> Result<()> {
+        let (count, described) = (parts.layers.len(), config.rootfs.diff_ids.len());
+        if count != described {
+            return Err(Error::input(format!(
+                "the manifest has {count} layers, and the configuration {described}"
+            )));
+        }
+        let (mut drafts, mut below) = (Vec::new(), Vec::new());
+        let layers = parts.layers.iter().zip(&config.rootfs.diff_ids).zip(chain(config));
+        for ((blob, diff_id), chain_id) in layers {
+            let draft = match self.layers.find(&chain_id)? {
+                Some(_) => None,
+                None => self.layers.begin(&chain_id)?,
+            };
+            let Some(mut draft) = draft else {
+                below.push(self.layers.path(&chain_id));
+                continue;
+            };
+            let path = self.layout.path(&blob.digest);
+            let file =
+                File::open(&path).map_err(|error| Error::io(path.display(), &error))?;
+            let found = draft.fill(Box::new(file), &below);
+            let found = found.map_err(|error| error.within(blob.digest.to_string()))?;
+            if found != *diff_id {
+                return Err(Error::input(format!(
+                    "{}: unpacked it is {found}, and not {diff_id} as the configuration says",
+                    blob.digest
+                )));
+            }
+            below.push(draft.path().to_path_buf());
+            drafts.push((chain_id, draft));
+        }
+        self.layers.keep(drafts)
+    }
+
+    /// What the entry of the list leads to.
+    fn read(&self, entry: &Descriptor) -> Result<Image> {
+        let parts = Manifest::parse(&self.layout.read(entry)?)?;
+        let config = Config::parse(&self.layout.read(&parts.config)?)?;
+        let mut sizes = Vec::new();
+        for chain_id in chain(&config) {
+            let layer = self.layers.find(&chain_id)?.ok_or_else(|| {
+                Error::input(format!("layer {chain_id} is not there any more"))
+                    .hint("get the image again: fakedocker pull, import or load")
+            })?;
+            sizes.push(layer.size);
+        }
+        let layers = chain(&config).map(|chain_id| self.layers.path(&chain_id)).collect();
+        let (name, id) = (name_of(entry), parts.config.digest);
+        Ok(Image { name, manifest: entry.clone(), id, config, layers, sizes })
+    }
+
+    /// The image whose ID begins with `which`, if there is exactly one.
+    fn by_id(&self, which: &str, index: &Index) -> Result<Option<Image>> {
+        let digits = which.strip_prefix("sha256:").unwrap_or(which);
+        let is_digit =
+            |letter: char| letter.is_ascii_hexdigit() && !letter.is_uppercase();
+        if digits.is_empty() || !digits.chars().all(is_digit) {
+            return Ok(None);
+        }
+        let mut found: Option<Image> = None;
+        for entry in &index.manifests {
+            let image = self.read(entry)?;
+            match &found {
+                _ if !image.id.hex().starts_with(digits) => {}
+                Some(other) if other.id != image.id => {
+                    return Err(Error::input(format!(
+                        "several images begin with {which:?}"
+                    ))
+                    .hint("give more digits"));
+                }
+                _ => found = Some(image),
+            }
+        }
+        Ok(found)
+    }
+
+    fn list(&self) -> Result<Index> {
+        let _lock = self.lock("lock", File::lock_shared)?;
+        self.read_list()
+    }
+
+    fn read_list(&self) -> Result<Index> {
+        let list = self.layout.index();
+        list.map_err(|error| error.hint("mend it, or remove it and get the images again"))
+    }
+
+    fn lock(&self, name: &str, how: impl Fn(&File) -> io::Result<()>) -> Result<File> {
+        let file = self.open_lock(name)?;
+        let path = self.root.join(name);
         lock(&file, how).map_err(|error| Error::io(path.display(), &error))?;
         Ok(file)
     }
 
-    fn read(&self) -> Result<List> {
-        let list = read_json(&self.root.join("images.json"));
-        let list = list.map_err(|error| {
-            error.hint("mend it, or remove it and import the images again")
-        });
-        Ok(list?.unwrap_or_default())
+    fn open_lock(&self, name: &str) -> Result<File> {
+        let path = self.root.join(name);
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        file.map_err(|error| unusable(&self.root, &error))
     }
 
-    fn folder(&self, id: &str) -> PathBuf {
-        self.root.join("images").join(id)
+    fn rubbish(&self) -> PathBuf {
+        self.root.join("rubbish")
     }
 }
 
-/// An image that is being made. Dropped before it is kept, it is gone.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    id: String,
-    folder: PathBuf,
-    held: File,
-    kept: bool,
+/// The names of the layers, each with all below it, the lowest first.
+fn chain(config: &Config) -> impl Iterator<Item = Digest> {
+    (1..=config.rootfs.diff_ids.len()).filter_map(|count| config.chain_id(count))
 }
 
-impl Draft {
-    /// Where its files go.
-    pub(crate) fn rootfs(&self) -> PathBuf {
-        self.folder.join("rootfs")
+/// What an entry of the list is called.
+pub(crate) fn name_of(entry: &Descriptor) -> Option<Name> {
+    entry.annotations.get(REF_NAME).and_then(|name| Name::parse(name).ok())
+}
+
+/// Let `manifest` be called `name`. What was called so is dangling, if it has no other name.
+pub(crate) fn set_name(index: &mut Index, manifest: &Descriptor, name: &Name) {
+    take_name(index, name);
+    let mut entry = manifest.clone();
+    entry.annotations.insert(REF_NAME.into(), name.full().into());
+    // It has a name now.
+    index.manifests.retain(|it| it.digest != entry.digest || name_of(it).is_some());
+    index.manifests.push(entry);
+}
+
+/// Let nothing be called `name`.
+pub(crate) fn take_name(index: &mut Index, name: &Name) {
+    let found = index.manifests.iter().position(|it| name_of(it).as_ref() == Some(name));
+    let Some(found) = found else { return };
+    let mut entry = index.manifests.remove(found);
+    if !index.manifests.iter().any(|it| it.digest == entry.digest) {
+        entry.annotations.remove(REF_NAME);
+        index.manifests.push(entry);
     }
 }
 
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.kept {
-            // What stays is rubbish, for the next one who opens the store.
-            fs::remove_dir_all(&self.folder).ok();
+fn remove_all(folder: &Path, unwanted: impl Fn(&Path) -> bool) -> Result<()> {
+    let failed = |error| Error::io(folder.display(), &error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if unwanted(&path) {
+            fs::remove_file(&path).map_err(|error| Error::io(path.display(), &error))?;
         }
     }
+    Ok(())
 }
 
 fn make_folder(path: &Path, mode: u32) -> Result<()> {
@@ -265,13 +411,13 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
     }
 }
 
-fn unknown(name: &Name, list: &List) -> Error {
-    let known = list.images.keys().filter_map(|name| Name::parse(name).ok());
-    let known: Vec<String> = known.map(|name| name.to_string()).collect();
+fn unknown(name: &Name, index: &Index) -> Error {
+    let known: Vec<String> =
+        index.manifests.iter().filter_map(name_of).map(|it| it.to_string()).collect();
     let known = match known.is_empty() {
         true => format!("there is only `{HOST}`, built in"),
         false => format!("known are {} (and `{HOST}`, built in)", known.join(", ")),
     };
     Error::input(format!("no image called \"{name}\": {known}"))
-        .hint(format!("fakedocker import TARBALL {name}"))
+        .hint(format!("fakedocker pull {name}, or fakedocker import TARBALL {name}"))
 }

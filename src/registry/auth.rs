@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use image::shown;
 use serde::Deserialize;
 use stage::{Error, Result};
 
 use super::client::{Client, Request, Response};
 use super::login::Login;
-use crate::store::shown;
 
 /// What we say of ourselves to one registry.
 #[derive(Debug)]
@@ -64,6 +64,15 @@ impl Auth {
         Ok(can)
     }
 
+    /// What to do about a refusal.
+    pub(super) fn advice(&self) -> String {
+        let log_in = "`docker login` or `podman login` writes down who you are";
+        match &self.login {
+            Some(login) => format!("{} says who you are; {log_in}", login.source),
+            None => log_in.into(),
+        }
+    }
+
     fn token(
         &self,
         client: &Client,
@@ -73,22 +82,17 @@ impl Auth {
         let service = service.map(|name| format!("service={}&", escaped(name)));
         let (service, scope) = (service.unwrap_or_default(), escaped(&self.scope));
         let mark = if realm.contains('?') { '&' } else { '?' };
-        let mut request =
-            Request::get(&format!("{realm}{mark}{service}scope={scope}"));
-        if let Some(login) = &self.login {
-            request.header("Authorization", login.basic());
-        }
-        let mut answer = client.send(&request)?;
+        let request = Request::get(format!("{realm}{mark}{service}scope={scope}"));
+        let login = self.login.as_ref().map(Login::basic);
+        let answer = client.send(&request, &request.url, login);
+        let mut answer = answer.map_err(|error| client.failed(realm, &error))?;
         let status = answer.status().as_u16();
         if status != 200 {
             let place = shown(realm);
             let refused = format!("{place} gives us no token: it answers {status}");
-            return Err(Error::input(refused).hint(match &self.login {
-                Some(login) => format!("is {} right? {}", login.source, super::LOG_IN),
-                None => super::LOG_IN.to_string(),
-            }));
+            return Err(Error::input(refused).hint(self.advice()));
         }
-        let text = client.text(&mut answer)?;
+        let text = client.text(realm, &mut answer)?;
         let answer: Option<Answer> = serde_json::from_slice(&text).ok();
         let token = answer.and_then(|answer| answer.token.or(answer.access_token));
         token.ok_or_else(|| {
@@ -153,11 +157,18 @@ mod tests {
         };
         let hub = "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",\
             scope=\"repository:a/b:pull,push\"";
-        assert_eq!(read(hub), bearer("https://auth.docker.io/token", Some("registry.docker.io")));
-        assert_eq!(read("bearer realm=http://a/b, service=c"), bearer("http://a/b", Some("c")));
+        assert_eq!(
+            read(hub),
+            bearer("https://auth.docker.io/token", Some("registry.docker.io"))
+        );
+        assert_eq!(
+            read("bearer realm=http://a/b, service=c"),
+            bearer("http://a/b", Some("c"))
+        );
         assert_eq!(read("Bearer scope=\"a,b\", realm=\"x\""), bearer("x", None));
         assert_eq!(read("Basic realm=\"x\""), Some(Challenge::Basic));
-        for no in ["", "Bearer", "Bearer service=\"x\"", "Negotiate", "=\"", "Bearer \"="] {
+        for no in ["", "Bearer", "Bearer service=\"x\"", "Negotiate", "=\"", "Bearer \"="]
+        {
             assert_eq!(read(no), None, "{no}");
         }
     }

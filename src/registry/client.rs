@@ -5,19 +5,25 @@
 //! taken from HTTPS_PROXY and the like, but never to this machine itself. Redirects are followed
 //! here, because what we say of ourselves is for one registry only.
 
+use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use image::shown;
 use indicatif::ProgressBar;
 use rustls::crypto::ring;
 use stage::{Error, Result};
-use ureq::http::{self, Uri, header::LOCATION};
+use ureq::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION,
+};
+use ureq::http::{self, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Proxy, SendBody};
 
-use crate::store::shown;
+use crate::bars::Watched;
 
 pub(super) type Response = http::Response<ureq::Body>;
 
@@ -39,8 +45,8 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) struct Request {
     method: &'static str,
-    url: String,
-    headers: Vec<(&'static str, String)>,
+    pub(super) url: String,
+    headers: Vec<(HeaderName, String)>,
     content: Content,
 }
 
@@ -50,34 +56,25 @@ pub(super) enum Content {
     Nothing,
     Text(Vec<u8>),
     /// A file, how long it is, and who is to be told how far it has gone.
-    File(std::path::PathBuf, u64, ProgressBar),
+    File(PathBuf, u64, ProgressBar),
 }
 
 impl Request {
-    pub(super) fn new(method: &'static str, url: &str) -> Request {
-        Request { method, url: url.into(), headers: vec![], content: Content::Nothing }
+    pub(super) fn new(method: &'static str, url: String) -> Request {
+        Request { method, url, headers: vec![], content: Content::Nothing }
     }
 
-    pub(super) fn get(url: &str) -> Request {
+    pub(super) fn get(url: String) -> Request {
         Request::new("GET", url)
     }
 
-    pub(super) fn header(&mut self, name: &'static str, value: String) {
+    pub(super) fn header(&mut self, name: HeaderName, value: String) {
         self.headers.push((name, value));
     }
 
     pub(super) fn content(&mut self, media_type: &str, content: Content) {
-        self.header("Content-Type", media_type.into());
+        self.header(CONTENT_TYPE, media_type.into());
         self.content = content;
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The same question at another place.
-    pub(super) fn move_to(&mut self, url: String) {
-        self.url = url;
     }
 
     /// It only looks: then a redirect may be followed.
@@ -111,21 +108,24 @@ impl Client {
         Client { through_proxy, direct, patience, plain_http }
     }
 
-    /// Ask once; the answer may be any.
-    pub(super) fn send(&self, request: &Request) -> Result<Response> {
-        self.try_send(request).map_err(|error| self.failed(&request.url, &error))
-    }
-
-    /// The same; what goes wrong is for the caller to understand.
-    pub(super) fn try_send(&self, request: &Request) -> Result<Response, ureq::Error> {
-        let uri: Uri = request.url.parse().map_err(http::Error::from)?;
+    /// Ask at `url`, which is the request's, or where that has led to. The answer may be any.
+    pub(super) fn send(
+        &self,
+        request: &Request,
+        url: &str,
+        authorization: Option<String>,
+    ) -> Result<Response, ureq::Error> {
+        let uri: Uri = url.parse().map_err(http::Error::from)?;
         if !self.may_be_asked(&uri) {
-            return Err(ureq::Error::RequireHttpsOnly(request.url.clone()));
+            return Err(ureq::Error::RequireHttpsOnly(url.into()));
         }
         let agent = if is_here(&uri) { &self.direct } else { &self.through_proxy };
         let mut builder = http::Request::builder().method(request.method).uri(uri);
         for (name, value) in &request.headers {
-            builder = builder.header(*name, value);
+            builder = builder.header(name, value);
+        }
+        if let Some(value) = authorization {
+            builder = builder.header(AUTHORIZATION, value);
         }
         match &request.content {
             Content::Nothing if request.is_look() => agent.run(builder.body(())?),
@@ -133,19 +133,19 @@ impl Client {
             Content::Text(text) => agent.run(builder.body(text)?),
             Content::File(path, length, bar) => {
                 bar.reset();
-                let mut reader = bar.wrap_read(std::fs::File::open(path)?);
-                let builder = builder.header("Content-Length", length.to_string());
+                let mut reader = Watched::new(File::open(path)?, bar);
+                let builder = builder.header(CONTENT_LENGTH, length.to_string());
                 agent.run(builder.body(SendBody::from_reader(&mut reader))?)
             }
         }
     }
 
     /// A text that was sent, if it is not too long.
-    pub(super) fn text(&self, answer: &mut Response) -> Result<Vec<u8>> {
+    pub(super) fn text(&self, url: &str, answer: &mut Response) -> Result<Vec<u8>> {
         let mut text = Vec::new();
         let mut reader = answer.body_mut().as_reader().take(LONGEST_TEXT + 1);
         let read = reader.read_to_end(&mut text);
-        read.map_err(|error| self.failed("", &ureq::Error::from(error)))?;
+        read.map_err(|error| self.failed(url, &ureq::Error::from(error)))?;
         match text.len() as u64 {
             0..=LONGEST_TEXT => Ok(text),
             _ => Err(Error::input(format!(
@@ -175,13 +175,31 @@ impl Client {
             ureq::Error::HostNotFound => {
                 Error::input(format!("there is no host called {host}"))
             }
-            ureq::Error::RequireHttpsOnly(_) => {
-                Error::input(format!("{host} is to be asked by plain HTTP"))
-                    .hint("--plain-http allows that; everybody on the way can listen then")
-            }
+            ureq::Error::RequireHttpsOnly(_) => Error::input(format!(
+                "{host} is to be asked by plain HTTP"
+            ))
+            .hint("--plain-http allows that; everybody on the way can listen then"),
             other => Error::input(format!("{host}: {}", shown(other.to_string()))),
         }
     }
+}
+
+/// Whether it is of no use to ask the same host in another way.
+pub(super) fn is_final(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => {
+            let inner_error = error.get_ref();
+            inner_error.and_then(inner).is_some_and(is_final)
+                || inner_error.is_some_and(|error| is_about_a_certificate(error))
+        }
+        ureq::Error::Timeout(_) | ureq::Error::HostNotFound => true,
+        ureq::Error::Rustls(error) => is_about_a_certificate(error),
+        _ => false,
+    }
+}
+
+fn is_about_a_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
 }
 
 type Boxed = dyn std::error::Error + Send + Sync;
@@ -197,7 +215,9 @@ pub(super) fn location(url: &str, answer: &Response) -> Result<Option<String>> {
     let place = place.to_str().unwrap_or_default();
     let origin = origin(url).unwrap_or_default();
     let place = match place {
-        _ if place.starts_with("http://") || place.starts_with("https://") => place.into(),
+        _ if place.starts_with("http://") || place.starts_with("https://") => {
+            place.into()
+        }
         _ if place.starts_with("//") => format!("{}{place}", scheme(url)),
         _ if place.starts_with('/') => format!("{origin}{place}"),
         _ => {

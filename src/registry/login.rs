@@ -74,7 +74,8 @@ fn pair_for(registry: &str, file: File) -> Option<String> {
 }
 
 fn place() -> Option<PathBuf> {
-    let named = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named =
+        |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     named("REGISTRY_AUTH_FILE").or_else(|| {
         let home = || named("HOME").or_else(|| sys::home_of(proc::uid_outside()));
         let folder = named("DOCKER_CONFIG").or_else(|| Some(home()?.join(".docker")));

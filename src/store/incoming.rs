@@ -9,17 +9,17 @@
 //! and the second one finds it there. Nothing is believed that has not been summed up again.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Seek, Write, sink};
+use std::io::{self, BufReader, Read, Seek, Write, sink};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use image::Digest;
 use image::digest::Summing;
-use image::layout::{Layout, check};
+use image::layout::{Layout, check, check_length};
 use image::manifest::Descriptor;
 use stage::{Error, Result};
 
-use super::{Store, make_folder};
+use super::Store;
 use crate::disk::{hold_alone, lock};
 
 /// A blob of which we bring the rest. Nobody else writes to it while this lives.
@@ -42,7 +42,6 @@ pub(crate) struct Whole {
 impl<'b> Incoming<'b> {
     /// Begin with `blob`, or go on with it, when nobody else is at it. None if the layout has it.
     pub(crate) fn begin(store: &Store, blob: &'b Descriptor) -> Result<Option<Self>> {
-        make_folder(&folder(store), 0o700)?;
         let path = path(store, &blob.digest);
         let failed = |error| Error::io(path.display(), &error);
         loop {
@@ -130,6 +129,16 @@ impl Write for Incoming<'_> {
 }
 
 impl Whole {
+    /// A small one, as it is: a configuration.
+    pub(crate) fn text(&self) -> Result<Vec<u8>> {
+        let failed = |error| Error::io(self.path.display(), &error);
+        let mut file = &self.file;
+        check_length(&self.digest, file.metadata().map_err(failed)?.len())?;
+        let mut text = Vec::new();
+        let read = file.rewind().and_then(|()| file.read_to_end(&mut text));
+        read.map(|_| text).map_err(failed)
+    }
+
     /// Put it into the layout.
     pub(crate) fn settle(&self, layout: &Layout) -> Result<()> {
         let locked = lock(&self.file, File::lock);
@@ -160,12 +169,8 @@ pub(crate) fn forget(store: &Store, blob: &Descriptor) {
     }
 }
 
-fn folder(store: &Store) -> PathBuf {
-    store.root().join("incoming")
-}
-
 fn path(store: &Store, digest: &Digest) -> PathBuf {
-    folder(store).join(format!("sha256-{}", digest.hex()))
+    store.incoming().join(format!("sha256-{}", digest.hex()))
 }
 
 /// Does `path` still lead to `file`?

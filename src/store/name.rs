@@ -7,7 +7,7 @@
 
 use std::fmt::{self, Display};
 
-use image::Digest;
+use image::{Digest, shown};
 use stage::{Error, Result};
 
 /// The image that is always there: the machine's own root.
@@ -209,18 +209,6 @@ fn is_tag(text: &str) -> bool {
     text.starts_with(word)
         && text.len() <= LONGEST_TAG
         && text.chars().all(|letter| word(letter) || letter == '.' || letter == '-')
-}
-
-/// A name from outside, fit for a line on a terminal: short, no control characters.
-pub(crate) fn shown(name: impl AsRef<[u8]>) -> String {
-    const LONGEST: usize = 100;
-    let name = String::from_utf8_lossy(name.as_ref());
-    let escaped = name.chars().take(LONGEST).flat_map(char::escape_debug);
-    let mut line: String = escaped.collect();
-    if name.chars().nth(LONGEST).is_some() {
-        line.push('…');
-    }
-    line
 }
 
 #[cfg(test)]

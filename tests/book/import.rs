@@ -9,7 +9,6 @@ use std::process::Command;
 
 use fakedocker::import::import;
 use fakedocker::store::{Image, Store};
-use fakedocker::sys;
 use tar::{Builder, EntryType, Header};
 
 use crate::support::turn;
@@ -234,7 +233,7 @@ fn what_tar_packs_comes_out_the_same() {
     run(script, &[from.as_os_str()]);
     for (name, value) in [("d/file", &b"b c"[..]), ("d", b"\0")] {
         let open = File::open(from.join(name)).unwrap();
-        sys::files::set_xattr(&open, OsStr::new("user.what"), value).unwrap();
+        image::files::set_xattr(&open, OsStr::new("user.what"), value).unwrap();
     }
     let list =
         r#"cd "$1" && find . -printf '%P %y %m %U %G %T@ %l %s %n\n' | grep -v ' d '"#;

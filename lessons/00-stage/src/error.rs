@@ -60,6 +60,11 @@ impl Error {
         Error { hint: Some(hint.to_string()), ..self }
     }
 
+    /// The same failure, with the place where it happened before it.
+    pub fn within(self, place: impl Display) -> Error {
+        Error { what: format!("{place}: {}", self.what), ..self }
+    }
+
     /// The same failure, with another exit status.
     pub fn status(self, status: u8) -> Error {
         Error { status, ..self }

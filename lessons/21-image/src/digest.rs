@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use stage::{Error, Result};
 
+use crate::shown;
+
 const ALGORITHM: &str = "sha256:";
 /// Hexadecimal digits in the sum.
 const DIGITS: usize = 64;
@@ -33,13 +35,10 @@ impl Digest {
             Some(sum) if sum.len() == DIGITS && sum.bytes().all(is_digit) => {
                 Ok(Digest(text.into()))
             }
-            _ => {
-                let shown: String =
-                    text.chars().take(80).flat_map(char::escape_debug).collect();
-                Err(Error::input(format!(
-                    "{shown:?} is no digest: sha256: and {DIGITS} hexadecimal digits"
-                )))
-            }
+            _ => Err(Error::input(format!(
+                "\"{}\" is no digest: sha256: and {DIGITS} hexadecimal digits",
+                shown(text)
+            ))),
         }
     }
 
@@ -98,7 +97,13 @@ impl<T> Summing<T> {
         (Digest::from_sum(self.sum), self.length, self.inner)
     }
 
-    fn count(&mut self, bytes: &[u8]) {
+    /// The name of what has passed so far, and how many bytes it was.
+    pub fn so_far(&self) -> (Digest, u64) {
+        (Digest::from_sum(self.sum.clone()), self.length)
+    }
+
+    /// Count what passes by another way.
+    pub fn count(&mut self, bytes: &[u8]) {
         self.sum.update(bytes);
         self.length += bytes.len() as u64;
     }

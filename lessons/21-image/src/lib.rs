@@ -12,10 +12,25 @@
 //! | `digest.rs` | how is content named so that nobody can put other content in its place? |
 //! | `layout.rs` | where do blobs lie, and how do they get there whole? |
 //! | `manifest.rs` | what holds the parts of an image together? |
+//! | `tarball.rs` | what is in a tar archive? |
+//! | `pax.rs` | what does a tar archive say that its headers have no room for? |
+//! | `whiteout.rs` | how does a layer take away what the layers below it have? |
+//! | `below.rs` | what do the layers below have where this one says nothing? |
+//! | `unpack.rs` | how does an archive from a stranger become files? |
+//! | `files.rs` | how does an image's file get into a folder, and nowhere else? |
+//! | `shown.rs` | how is a name from a stranger told to somebody who sits at a terminal? |
 
+mod below;
 pub mod digest;
+pub mod files;
 pub mod layout;
 pub mod manifest;
+mod pax;
+mod shown;
+pub mod tarball;
+pub mod unpack;
+pub mod whiteout;
 
 pub use digest::Digest;
 pub use layout::Layout;
+pub use shown::shown;

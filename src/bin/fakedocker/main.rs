@@ -9,16 +9,18 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{
-    container, control, exec, foreground, import, inspect, rootless, stats, sys,
-};
+use fakedocker::{container, control, exec, foreground, inspect, rootless, stats, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
+mod images;
 mod limits;
+mod registry;
 mod run;
 
+use images::{History, Image, Images, Import, Rmi, Tag};
 use limits::Limits;
+use registry::{Pull, Push};
 use run::Run;
 
 /// A container engine that is the sum of its lessons
@@ -41,9 +43,24 @@ enum Command {
     Exec(Exec),
     /// Make an image from the tarball of a root file system
     Import(Import),
+    /// Get an image from a registry
+    Pull(Pull),
+    /// Send an image to a registry
+    Push(Push),
+    /// List images
+    Images(Images),
+    /// Remove images
+    Rmi(Rmi),
+    /// Give an image another name as well
+    Tag(Tag),
+    /// Show how an image was made
+    History(History),
+    /// What can be done with images
+    #[command(subcommand)]
+    Image(Image),
     /// Remove containers that have ended
     Rm(Containers),
-    /// Show what is known of containers, as JSON
+    /// Show what is known of containers or images, as JSON
     Inspect(Inspect),
     /// Hold containers to other limits
     Update(Update),
@@ -81,14 +98,6 @@ struct Exec {
 }
 
 #[derive(Args)]
-struct Import {
-    /// A tar file, plain or compressed by gzip, xz or zstd; `-` for standard input
-    tarball: PathBuf,
-    /// The image's name, such as debian or debian:12
-    name: String,
-}
-
-#[derive(Args)]
 struct Containers {
     /// Names or IDs of containers
     #[arg(required = true, value_name = "CONTAINER")]
@@ -100,8 +109,9 @@ struct Inspect {
     /// Show this text, with what is known in the place of names such as {{.State.Pid}}
     #[arg(short, long, value_name = "TEXT")]
     format: Option<String>,
-    #[command(flatten)]
-    which: Containers,
+    /// Names or IDs
+    #[arg(required = true, value_name = "NAME")]
+    which: Vec<String>,
 }
 
 #[derive(Args)]
@@ -155,12 +165,22 @@ fn play(cli: &Cli) -> Result<u8> {
             sys::close_inherited()?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
-        Command::Import(args) => import_image(&store(false)?, args),
-        Command::Rm(args) => each(args, &store(false)?, container::remove_ended),
-        Command::Inspect(args) => show(&store(false)?, args),
+        Command::Import(args) => args.play(&store(false)?),
+        Command::Pull(args) => args.play(&store(false)?),
+        Command::Push(args) => args.play(&store(false)?),
+        Command::Images(args) => args.play(&store(false)?),
+        Command::Rmi(args) => args.play(&store(false)?),
+        Command::Tag(args) => args.play(&store(false)?),
+        Command::History(args) => args.play(&store(false)?),
+        Command::Image(args) => args.play(&store(false)?),
+        Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
+        Command::Inspect(args) => {
+            let store = store(false)?;
+            show(args, |which| inspect_any(&store, which))
+        }
         Command::Update(args) => update(&store(false)?, args),
-        Command::Pause(args) => each(args, &store(false)?, control::pause),
-        Command::Unpause(args) => each(args, &store(false)?, control::unpause),
+        Command::Pause(args) => args.each(&store(false)?, control::pause),
+        Command::Unpause(args) => args.each(&store(false)?, control::unpause),
         Command::Stats(args) => {
             stats::show(&store(false)?, &args.containers, args.no_stream).map(|()| 0)
         }
@@ -198,31 +218,41 @@ impl Exec {
     }
 }
 
-fn import_image(store: &Store, args: &Import) -> Result<u8> {
-    let image = import::import(store, &args.tarball, &args.name)?;
-    stage::tell(&image.name)?;
-    Ok(0)
+impl Containers {
+    /// Do it to each of them, and say which.
+    fn each(
+        &self,
+        store: &Store,
+        action: impl Fn(&Store, &str) -> Result<()>,
+    ) -> Result<u8> {
+        each(&self.containers, |which| {
+            action(store, which)?;
+            stage::tell(which)
+        })
+    }
 }
 
-/// Do it to each of them. Each for itself: one that refuses does not keep the others.
-fn each(
-    which: &Containers,
-    store: &Store,
-    action: impl Fn(&Store, &str) -> Result<()>,
-) -> Result<u8> {
+/// Each for itself: one that refuses does not keep the others.
+fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
     let mut result = Ok(0);
-    for which in &which.containers {
-        match action(store, which) {
-            Ok(()) => stage::tell(which)?,
-            Err(error) => note(&mut result, error),
+    for which in which {
+        if let Err(error) = action(which) {
+            note(&mut result, error);
         }
     }
     result
 }
 
+/// A container, else an image.
+fn inspect_any(store: &Store, which: &str) -> Result<Value> {
+    let container = inspect::inspect(store, which);
+    container
+        .or_else(|error| fakedocker::images::inspect(store, which).map_err(|_| error))
+}
+
 fn update(store: &Store, args: &Update) -> Result<u8> {
     let asked = args.limits.request();
-    each(&args.which, store, |store, which| control::update(store, which, &asked))
+    args.which.each(store, |store, which| control::update(store, which, &asked))
 }
 
 /// Another failure: the last one is for the exit status.
@@ -233,10 +263,10 @@ fn note(result: &mut Result<u8>, error: Error) {
 }
 
 /// One list of all, as Docker has it, or a line for each.
-fn show(store: &Store, args: &Inspect) -> Result<u8> {
+fn show(args: &Inspect, inspect: impl Fn(&str) -> Result<Value>) -> Result<u8> {
     let (mut known, mut result) = (Vec::new(), Ok(0));
-    for which in &args.which.containers {
-        match inspect::inspect(store, which) {
+    for which in &args.which {
+        match inspect(which) {
             Ok(value) => known.push(value),
             Err(error) => note(&mut result, error),
         }

@@ -28,6 +28,9 @@ pub struct Run {
     /// What everybody's fingers type; it comes with lesson 25
     #[arg(short, long, hide = true)]
     pub tty: bool,
+    /// What comes before the command, in place of the image's entrypoint; "" for nothing
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
     /// The hostname in the container, at most 64 bytes [default: the container's ID]
     #[arg(short, long)]
     hostname: Option<String>,
@@ -40,7 +43,7 @@ pub struct Run {
     /// The working directory in the container
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
-    /// Whom to run as: names of the image's /etc/passwd and /etc/group, or numbers [default: root]
+    /// Whom to run as: names of the image's /etc/passwd and /etc/group, or numbers [default: the image's]
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
     /// Users of its own: those from 0 on are those from FIRST on outside; or `host`
@@ -87,7 +90,7 @@ pub struct Run {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
-    /// `host` (this machine) or an imported image; then the command [default: a shell]
+    /// `host` (this machine) or an image; then the command [default: the image's, or a shell]
     #[arg(trailing_var_arg = true, value_name = "IMAGE [COMMAND [ARG]")]
     words: Vec<String>,
 }
@@ -102,6 +105,7 @@ impl Run {
             image,
             rootfs: self.rootfs.clone(),
             command,
+            entrypoint: self.entrypoint.clone(),
             name: self.name.clone(),
             hostname: self.hostname.clone(),
             env: self.env.clone(),

@@ -2,7 +2,8 @@
 //!
 //! Its first bytes say so (magic(5)), whatever its name says. The decoders are pure Rust:
 //! to build the engine takes no C library. They work in a thread of their own, as a
-//! decompressor before a pipe would: one core decodes while another writes files.
+//! decompressor before a pipe would: one core decodes, and adds up what it has decoded, while
+//! another writes files.
 
 use std::cmp::min;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
@@ -11,6 +12,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use flate2::bufread::MultiGzDecoder;
+use image::Digest;
+use image::digest::Summing;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
@@ -25,25 +28,63 @@ const XZ_MEMORY: u32 = 256 * 1024;
 
 type Source = BufReader<Box<dyn Read + Send>>;
 
-/// The archive in `source`, decoded.
-pub fn decode(mut source: Box<dyn Read + Send>) -> Result<Box<dyn BufRead>> {
-    let mut magic = Vec::new();
-    let read = source.by_ref().take(6).read_to_end(&mut magic);
-    read.map_err(|error| Error::io("read", &error))?;
-    if magic.is_empty() {
-        return Err(Error::input("it is empty, not a tarball"));
-    }
-    let whole: Box<dyn Read + Send> = Box::new(Cursor::new(magic.clone()).chain(source));
-    let source = BufReader::with_capacity(CHUNK, whole);
-    Ok(match &magic[..] {
-        [0x1f, 0x8b, ..] => ahead(MultiGzDecoder::new(source))?,
-        b"\xfd7zXZ\0" => ahead(XzReader::new_mem_limit(source, true, XZ_MEMORY))?,
-        // The second is a frame to be skipped, with which seekable archives may begin.
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            ahead(Zstd { source, frame: FrameDecoder::new() })?
+/// How an archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// It is not.
+    None,
+    /// gzip(1)
+    Gzip,
+    /// xz(1)
+    Xz,
+    /// zstd(1)
+    Zstd,
+}
+
+impl Compression {
+    /// What the first bytes of `source` say; and all of it.
+    pub fn find(
+        mut source: Box<dyn Read + Send>,
+    ) -> Result<(Compression, Box<dyn Read + Send>)> {
+        let mut magic = Vec::new();
+        let read = source.by_ref().take(6).read_to_end(&mut magic);
+        read.map_err(|error| Error::io("read", &error))?;
+        if magic.is_empty() {
+            return Err(Error::input("it is empty, not a tarball"));
         }
-        _ => ahead(source)?,
-    })
+        let found = match &magic[..] {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            b"\xfd7zXZ\0" => Compression::Xz,
+            // The second is a frame to be skipped, with which seekable archives may begin.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                Compression::Zstd
+            }
+            _ => Compression::None,
+        };
+        Ok((found, Box::new(Cursor::new(magic).chain(source))))
+    }
+
+    /// What it adds to the media type of a layer, if a layer may be compressed like this.
+    pub fn suffix(self) -> Option<&'static str> {
+        match self {
+            Compression::None => Some(""),
+            Compression::Gzip => Some("+gzip"),
+            Compression::Zstd => Some("+zstd"),
+            Compression::Xz => None,
+        }
+    }
+}
+
+/// The archive in `source`, decoded.
+pub fn decode(source: Box<dyn Read + Send>) -> Result<Archive> {
+    let (compression, source) = Compression::find(source)?;
+    let source = BufReader::with_capacity(CHUNK, source);
+    match compression {
+        Compression::None => ahead(source),
+        Compression::Gzip => ahead(MultiGzDecoder::new(source)),
+        Compression::Xz => ahead(XzReader::new_mem_limit(source, true, XZ_MEMORY)),
+        Compression::Zstd => ahead(Zstd { source, frame: FrameDecoder::new() }),
+    }
 }
 
 /// A zstd file is a row of frames; the decoder knows one at a time.
@@ -94,21 +135,23 @@ impl Read for Zstd {
 }
 
 /// Read in a thread of its own. When nobody wants more, it ends at its next chunk.
-fn ahead(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead>> {
+fn ahead(source: impl Read + Send + 'static) -> Result<Archive> {
     let (full, chunks) = sync_channel(AHEAD);
     let (used, empty) = sync_channel(AHEAD);
     let thread = thread::Builder::new().name("decoder".into());
     let started = thread.spawn(move || fill_all(source, &empty, &full));
     started.map_err(|error| Error::io("clone3", &error))?;
-    Ok(Box::new(Ahead { chunks, used, chunk: Chunk::default(), at: 0, ended: false }))
+    Ok(Archive { chunks, used, chunk: Chunk::default(), at: 0, digest: None })
 }
 
-/// Some bytes of the stream. One without bytes is the stream's end.
+/// Some bytes of the stream.
 #[derive(Default)]
 struct Chunk {
     /// As long as it was ever used: to make new memory takes longer than to use the old.
     memory: Vec<u8>,
     length: usize,
+    /// At the end of the stream: that of all of it.
+    digest: Option<Digest>,
 }
 
 fn fill_all(
@@ -116,10 +159,22 @@ fn fill_all(
     empty: &Receiver<Chunk>,
     full: &SyncSender<io::Result<Chunk>>,
 ) {
+    let mut sum = Summing::new(io::sink());
     loop {
-        let filled = fill(&mut source, empty.try_recv().unwrap_or_default());
-        let last = !filled.as_ref().is_ok_and(|chunk| chunk.length > 0);
-        if full.send(filled).is_err() || last {
+        let mut filled = fill(&mut source, empty.try_recv().unwrap_or_default());
+        let mut last = filled.is_err();
+        if let Ok(chunk) = &mut filled {
+            sum.count(&chunk.memory[..chunk.length]);
+            last = chunk.length == 0;
+        }
+        if last {
+            let (digest, ..) = sum.finish();
+            let filled = filled.map(|chunk| Chunk { digest: Some(digest), ..chunk });
+            // Nobody may want it any more.
+            full.send(filled).ok();
+            return;
+        }
+        if full.send(filled).is_err() {
             return;
         }
     }
@@ -140,22 +195,29 @@ fn fill(source: &mut impl Read, mut chunk: Chunk) -> io::Result<Chunk> {
 }
 
 /// What the thread has read, as one stream.
-struct Ahead {
+pub struct Archive {
     chunks: Receiver<io::Result<Chunk>>,
     used: SyncSender<Chunk>,
     chunk: Chunk,
     at: usize,
-    ended: bool,
+    digest: Option<Digest>,
 }
 
-impl BufRead for Ahead {
+impl Archive {
+    /// The digest of all of it, once all of it was read.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+}
+
+impl BufRead for Archive {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.chunk.length && !self.ended {
+        if self.at == self.chunk.length && self.digest.is_none() {
             self.used.try_send(mem::take(&mut self.chunk)).ok();
             self.at = 0;
             let gone = |_| io::Error::other("its reader has ended");
             self.chunk = self.chunks.recv().map_err(gone)??;
-            self.ended = self.chunk.length == 0;
+            self.digest = self.chunk.digest.take();
         }
         Ok(&self.chunk.memory[self.at..self.chunk.length])
     }
@@ -165,7 +227,7 @@ impl BufRead for Ahead {
     }
 }
 
-impl Read for Ahead {
+impl Read for Archive {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let amount = self.fill_buf()?.read(buffer)?;
         self.consume(amount);
@@ -181,6 +243,7 @@ mod tests {
         let mut text = Vec::new();
         let mut reader = decode(Box::new(Cursor::new(bytes.to_vec()))).unwrap();
         reader.read_to_end(&mut text).unwrap();
+        assert_eq!(reader.digest(), Some(&Digest::of(&text)));
         text
     }
 

@@ -2,67 +2,82 @@
 //!
 //! The archive decides names, so no name is trusted: it must be relative, without `..`,
 //! and the kernel refuses every way that leads through a symbolic link, wherever the link
-//! came from (openat2(2), in `sys.rs`). Nothing is ever looked up by a path from `/`, so
+//! came from (openat2(2), in `files.rs`). Nothing is ever looked up by a path from `/`, so
 //! that there is no place outside the folder that a name could reach. The tar crate's own
 //! unpack_in compares paths before it uses them, which takes more calls for a weaker
 //! promise, and it knows no devices and sets folders' times too early.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io::{self, BufRead, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stage::{Error, Result};
 use user::Numbers;
 
-use super::tarball::{Contents, Kind, Member, Tarball, Traits};
-use crate::store::shown;
-use crate::sys::files;
+use crate::below::Below;
+use crate::files::{self, Node, is_no_folder};
+use crate::shown;
+use crate::tarball::{Contents, Kind, Member, Tarball, Traits};
+use crate::whiteout::{self, Sign};
 
 /// Folders within folders, at most: to remove a tree takes a descriptor for each level.
 const DEEPEST: usize = 256;
 /// Runs of zeros at least this long become holes.
 const HOLE: usize = 64 * 1024;
+/// What overlayfs takes for "deleted".
+const WHITEOUT: Node = Node::Character(0, 0);
 
 /// What came of an archive.
 #[derive(Debug, Default)]
 pub struct Unpacked {
+    /// How many entries it had.
+    pub members: u64,
     /// The bytes in its files.
     pub size: u64,
     /// What could not be made here, how often, and the first: it matters to few images.
     pub left_out: BTreeMap<&'static str, (u64, String)>,
 }
 
-/// Make the members of `archive` in the empty folder `rootfs`.
-pub fn unpack(archive: &mut Tarball<impl BufRead>, rootfs: &Path) -> Result<Unpacked> {
-    let top = File::open(rootfs).map_err(|error| Error::io(rootfs.display(), &error))?;
-    let mut tree = Tree::new(top.into())?;
-    let mut empty = true;
-    while let Some(member) = archive.next()? {
-        tree.add(member, archive)?;
-        empty = false;
+/// Make the members of `archive`, plain tar, in the empty folder `tree`: a layer as overlayfs
+/// wants it. `below` are the trees of the layers below it, the lowest first.
+pub fn unpack(
+    archive: impl BufRead,
+    tree: &Path,
+    below: &[PathBuf],
+    numbers: &Numbers,
+) -> Result<Unpacked> {
+    let top = File::open(tree).map_err(|error| Error::io(tree.display(), &error))?;
+    let mut tree = Tree::new(top.into(), Below::open(below)?, numbers)?;
+    let mut archive = Tarball::new(archive);
+    while let Some(member) = archive.next_member()? {
+        tree.add(member, &mut archive)?;
+        tree.unpacked.members += 1;
     }
-    if empty {
-        return Err(Error::input("the archive holds no files"));
-    }
+    tree.hide()?;
     tree.dress_folders()?;
     Ok(tree.unpacked)
 }
 
 /// The files so far.
-struct Tree {
+struct Tree<'n> {
     top: OwnedFd,
     /// The folder of the last member: the next one's, more often than not.
     near: (Vec<u8>, OwnedFd),
     /// What folders shall look like when all is in them: to fill a folder changes its
     /// time, and an archive may forbid us to write to its folders.
     folders: BTreeMap<Vec<u8>, Traits>,
+    /// What is hidden, with the names that say so.
+    hidden: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The folders that are opaque.
+    opaque: BTreeSet<Vec<u8>>,
+    below: Below,
     /// Who can own a file here.
-    numbers: Numbers,
+    numbers: &'n Numbers,
     unpacked: Unpacked,
 }
 
@@ -72,19 +87,41 @@ struct Place {
     name: Vec<u8>,
 }
 
-impl Tree {
-    fn new(top: OwnedFd) -> Result<Tree> {
+impl<'n> Tree<'n> {
+    fn new(top: OwnedFd, below: Below, numbers: &'n Numbers) -> Result<Tree<'n>> {
         let near = top.try_clone().map_err(|error| Error::io("dup", &error))?;
-        let (folders, unpacked) = (BTreeMap::new(), Unpacked::default());
-        let numbers = Numbers::here()?;
-        Ok(Tree { top, near: (Vec::new(), near), folders, numbers, unpacked })
+        let near = (Vec::new(), near);
+        let (folders, hidden, opaque) = Default::default();
+        let unpacked = Unpacked::default();
+        Ok(Tree { top, near, folders, hidden, opaque, below, numbers, unpacked })
     }
 
     fn add(&mut self, member: Member, archive: &mut Tarball<impl BufRead>) -> Result<()> {
+        let place = Place::of(&member.path)?;
+        let sign = Sign::of(&place.folder, &place.name);
+        match sign.map_err(|what| wrong(&member.path, what))? {
+            Sign::File => return self.make(place, member, archive),
+            Sign::Foreign => {}
+            Sign::Hidden(_) | Sign::Opaque if self.below.is_empty() => {
+                self.leave_out("whiteouts of the lowest layer", shown(&member.path));
+            }
+            Sign::Opaque => drop(self.opaque.insert(place.folder)),
+            Sign::Hidden(name) => {
+                drop(self.hidden.insert(joined(&place.folder, name), member.path));
+            }
+        }
+        Ok(())
+    }
+
+    fn make(
+        &mut self,
+        place: Place,
+        member: Member,
+        archive: &mut Tarball<impl BufRead>,
+    ) -> Result<()> {
         let Member { path, kind, traits } = member;
         let traits = self.possible(traits);
         let refused = |error: io::Error| refusal(&path, &error);
-        let place = Place::of(&path)?;
         if place.name.is_empty() && !matches!(kind, Kind::Folder) {
             return Err(wrong(&path, "only a folder can be the top of the tree"));
         }
@@ -93,17 +130,13 @@ impl Tree {
         match kind {
             Kind::Folder => {
                 self.folder(&place, name).map_err(refused)?;
-                self.folders.insert(place.whole(), traits);
+                self.folders.insert(joined(&place.folder, &place.name), traits);
             }
             Kind::File(contents) => {
                 self.file(name, &path, &contents, &traits, archive)?
             }
             Kind::Symlink(target) => {
-                let target = OsStr::from_bytes(&target);
-                let made = anew(&self.near.1, name, |folder| {
-                    files::make_symlink(folder, name, target)
-                });
-                made.and_then(|()| self.dress_link(name, &traits)).map_err(refused)?;
+                self.symlink(name, &target, &traits).map_err(refused)?;
             }
             Kind::Link(target) => self.link(name, &path, &target)?,
             Kind::Node(node) => self.node(name, &path, node, &traits).map_err(refused)?,
@@ -129,7 +162,7 @@ impl Tree {
         if self.near.0 == path {
             return Ok(());
         }
-        let folder = match self.open(path) {
+        let folder = match files::open_at(&self.top, path) {
             Err(error) if error.kind() == ErrorKind::NotFound => self.make_all(path)?,
             folder => folder?,
         };
@@ -137,23 +170,32 @@ impl Tree {
         Ok(())
     }
 
-    fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
-        match path {
-            [] => self.top.try_clone(),
-            _ => files::open_folder(&self.top, OsStr::from_bytes(path)),
-        }
-    }
-
-    fn make_all(&self, path: &[u8]) -> io::Result<OwnedFd> {
+    /// Overlayfs shows what these folders look like here, not what they look like below.
+    fn make_all(&mut self, path: &[u8]) -> io::Result<OwnedFd> {
         let mut folder = self.top.try_clone()?;
-        for name in path.split(|&byte| byte == b'/').map(OsStr::from_bytes) {
+        let ends = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
+        let (mut start, ends) = (0, ends.map(|(at, _)| at).chain([path.len()]));
+        for end in ends {
+            let name = OsStr::from_bytes(&path[start..end]);
             match files::make_folder(&folder, name) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                made => made?,
+                made => {
+                    made?;
+                    self.dress_as_below(&path[..end])?;
+                }
             }
             folder = files::open_folder(&folder, name)?;
+            start = end + 1;
         }
         Ok(folder)
+    }
+
+    fn dress_as_below(&mut self, path: &[u8]) -> io::Result<()> {
+        if let Some(traits) = self.below.folder(path)? {
+            let traits = self.possible(traits);
+            self.folders.insert(path.to_vec(), traits);
+        }
+        Ok(())
     }
 
     fn folder(&self, place: &Place, name: &OsStr) -> io::Result<()> {
@@ -200,6 +242,13 @@ impl Tree {
         self.dress(&file, path, traits).map_err(refused)
     }
 
+    fn symlink(&self, name: &OsStr, target: &[u8], traits: &Traits) -> io::Result<()> {
+        let (near, target) = (&self.near.1, OsStr::from_bytes(target));
+        anew(near, name, |folder| files::make_symlink(folder, name, target))?;
+        files::set_owner(near, name, traits.owner, traits.group)?;
+        files::set_modified(near, name, traits.modified)
+    }
+
     fn link(&mut self, name: &OsStr, path: &[u8], target: &[u8]) -> Result<()> {
         let to = |what: &str| format!("a hard link to `{}`{what}", shown(target));
         let target =
@@ -208,7 +257,7 @@ impl Tree {
             ErrorKind::NotFound => wrong(path, to(": that is not there")),
             _ => refusal(path, &error),
         };
-        let folder = self.open(&target.folder).map_err(refused)?;
+        let folder = files::open_at(&self.top, &target.folder).map_err(refused)?;
         let old = (&folder, OsStr::from_bytes(&target.name));
         let link = |folder: &OwnedFd| files::make_link(old, (folder, name));
         anew(&self.near.1, name, link).map_err(refused)
@@ -218,9 +267,13 @@ impl Tree {
         &mut self,
         name: &OsStr,
         path: &[u8],
-        node: files::Node,
+        node: Node,
         traits: &Traits,
     ) -> io::Result<()> {
+        if node == WHITEOUT {
+            self.leave_out("device nodes that would be whiteouts", shown(path));
+            return Ok(());
+        }
         // A device node does no harm here: images are mounted without devices (nodev).
         let near = &self.near.1;
         match anew(near, name, |folder| files::make_node(folder, name, node)) {
@@ -233,11 +286,6 @@ impl Tree {
         files::set_owner(near, name, traits.owner, traits.group)?;
         files::set_mode(near, name, traits.mode)?;
         files::set_modified(near, name, traits.modified)
-    }
-
-    fn dress_link(&self, name: &OsStr, traits: &Traits) -> io::Result<()> {
-        files::set_owner(&self.near.1, name, traits.owner, traits.group)?;
-        files::set_modified(&self.near.1, name, traits.modified)
     }
 
     /// Owner first: to change it takes setuid and capabilities away (chown(2)).
@@ -262,10 +310,7 @@ impl Tree {
         value: &[u8],
     ) -> io::Result<()> {
         let name = xattr.as_bytes();
-        // With these, an image could tell overlay to hide files or to move them.
-        let to_overlay = [&b"trusted.overlay."[..], b"user.overlay."]
-            .iter()
-            .any(|at| name.starts_with(at));
+        let to_overlay = whiteout::is_to_overlay(name);
         let set = if to_overlay { Ok(()) } else { files::set_xattr(file, xattr, value) };
         let refused = set.as_ref().is_err_and(files::is_not_for_us);
         if to_overlay || refused {
@@ -280,14 +325,65 @@ impl Tree {
         self.unpacked.left_out.entry(what).or_insert((0, example)).0 += 1;
     }
 
+    /// Hide what is hidden below, at the end: a whiteout does not hide what its own layer has,
+    /// whichever of the two comes first in the archive.
+    fn hide(&mut self) -> Result<()> {
+        let opaque = std::mem::take(&mut self.opaque);
+        for folder in &opaque {
+            let path = joined(folder, whiteout::OPAQUE);
+            let refused = |error: io::Error| refusal(&path, &error);
+            match folder.is_empty() {
+                true => self.hide_all().map_err(refused)?,
+                false => self.make_opaque(folder).map_err(refused)?,
+            }
+        }
+        // Folders come before what is in them: from the end on, a whiteout in a folder makes
+        // that folder, before a whiteout could take its name.
+        for (hidden, path) in std::mem::take(&mut self.hidden).iter().rev() {
+            self.whiteout(hidden).map_err(|error| refusal(path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Overlayfs does not look whether the top is opaque.
+    fn hide_all(&mut self) -> io::Result<()> {
+        let names = self.below.top_names()?.into_iter();
+        self.hidden.extend(names.map(|name| (name.clone(), name)));
+        Ok(())
+    }
+
+    fn whiteout(&mut self, hidden: &[u8]) -> io::Result<()> {
+        let (folder, name) = split(hidden);
+        self.go_to(folder)?;
+        let name = OsStr::from_bytes(name);
+        match files::make_node(&self.near.1, name, WHITEOUT) {
+            // A file hides what is below it. A folder would show it.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                match self.make_opaque(hidden) {
+                    Err(error) if is_no_folder(&error) => Ok(()),
+                    made => made,
+                }
+            }
+            made => made,
+        }
+    }
+
+    fn make_opaque(&mut self, folder: &[u8]) -> io::Result<()> {
+        self.go_to(folder)?;
+        files::set_xattr(&self.near.1, OsStr::new(whiteout::mark()), b"y")
+    }
+
     fn dress_folders(&mut self) -> Result<()> {
+        if !self.folders.contains_key(&b""[..]) {
+            self.dress_as_below(b"").map_err(|error| refusal(b".", &error))?;
+        }
         for (path, mut traits) in std::mem::take(&mut self.folders) {
             if self.numbers.is_single() {
                 // It is one user's, who shall be able to remove it without our help.
                 traits.mode |= 0o700;
             }
             let refused = |error: io::Error| refusal(&path, &error);
-            match self.open(&path) {
+            match files::open_at(&self.top, &path) {
                 Ok(folder) => {
                     self.dress(&folder.into(), &path, &traits).map_err(refused)?;
                 }
@@ -322,12 +418,21 @@ impl Place {
         let name = names.pop().unwrap_or_default().to_vec();
         Ok(Place { folder: names.join(&b'/'), name })
     }
+}
 
-    fn whole(self) -> Vec<u8> {
-        match self.folder.is_empty() {
-            true => self.name,
-            false => [&self.folder[..], b"/", &self.name].concat(),
-        }
+/// The path of `name` in the folder `folder`.
+fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    match folder {
+        [] => name.to_vec(),
+        _ => [folder, b"/", name].concat(),
+    }
+}
+
+/// The folder of `path`, and its name there.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b"", path),
     }
 }
 
@@ -349,11 +454,6 @@ fn anew<T>(
 fn is_hole(bytes: &[u8]) -> bool {
     // All are zero when the first is and each is like the next, says memcmp.
     bytes.len() >= HOLE && bytes[0] == 0 && bytes[1..] == bytes[..bytes.len() - 1]
-}
-
-fn is_no_folder(error: &io::Error) -> bool {
-    let gone = [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind());
-    gone || files::is_symlink_met(error)
 }
 
 /// The kernel refused something about the member `path`.

@@ -12,9 +12,9 @@ use std::io::{self, BufRead, ErrorKind, Read};
 use stage::{Error, Result};
 use tar::{EntryType, GnuSparseHeader, Header};
 
-use super::pax::{self, Extent, Records};
-use crate::store::shown;
-use crate::sys::files::Node;
+use crate::files::Node;
+use crate::pax::{self, Extent, Records};
+use crate::shown;
 
 const BLOCK: usize = 512;
 /// What names, attributes and lists of extents of one member may take: the kernel has no
@@ -111,7 +111,7 @@ impl<R: BufRead> Tarball<R> {
     }
 
     /// The next member; None at the end of the archive, when nothing comes after it.
-    pub fn next(&mut self) -> Result<Option<Member>> {
+    pub fn next_member(&mut self) -> Result<Option<Member>> {
         let mut said = Said { records: self.for_all.clone(), ..Said::default() };
         loop {
             self.skip_rest()?;

@@ -1,0 +1,195 @@
+//! What can one say about images?
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use fakedocker::limits::units::in_decimals;
+use fakedocker::store::{Name, Store};
+use fakedocker::{images, import};
+use stage::{Error, Result};
+
+use crate::{Inspect, each, show};
+
+#[derive(Args)]
+pub struct Import {
+    /// A remark for the image's history
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+    /// A tar file, plain or compressed by gzip, xz or zstd; `-` for standard input
+    tarball: PathBuf,
+    /// The image's name, such as debian or debian:12
+    name: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Images {
+    /// Only this repository, or this name
+    name: Option<String>,
+    /// Only the IDs
+    #[arg(short, long)]
+    quiet: bool,
+    /// Whole IDs
+    #[arg(long)]
+    no_trunc: bool,
+    /// The digests of the manifests, too
+    #[arg(long)]
+    digests: bool,
+    /// Also those that Docker hides: we hide none
+    #[arg(short, long, hide = true)]
+    all: bool,
+    /// Only images for which this holds: dangling=true
+    #[arg(short, long, value_name = "FILTER", value_parser = ["dangling=true"])]
+    filter: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Rmi {
+    /// Although there are more names, or a container that stands on it
+    #[arg(short, long)]
+    force: bool,
+    /// Names or IDs of images
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Tag {
+    /// The image's name or ID
+    image: String,
+    /// Another name for it
+    name: String,
+}
+
+#[derive(Args)]
+pub struct History {
+    /// All of each line
+    #[arg(long)]
+    no_trunc: bool,
+    /// The image's name or ID
+    image: String,
+}
+
+#[derive(Subcommand)]
+pub enum Image {
+    /// Make an image from the tarball of a root file system
+    Import(Import),
+    /// List images
+    Ls(Images),
+    /// Remove images
+    Rm(Rmi),
+    /// Give an image another name as well
+    Tag(Tag),
+    /// Show how an image was made
+    History(History),
+    /// Show what is known of images, as JSON
+    Inspect(Inspect),
+    /// Remove images that have no name
+    Prune(Prune),
+}
+
+#[derive(Args)]
+pub struct Prune {
+    /// All images on which no container stands
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Image {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        match self {
+            Image::Import(args) => args.play(store),
+            Image::Ls(args) => args.play(store),
+            Image::Rm(args) => args.play(store),
+            Image::Tag(args) => args.play(store),
+            Image::History(args) => args.play(store),
+            Image::Inspect(args) => show(args, |which| images::inspect(store, which)),
+            Image::Prune(args) => args.play(store),
+        }
+    }
+}
+
+impl Import {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        let name = self.name.as_deref().map(Name::parse).transpose()?;
+        let request =
+            import::Request { name, message: self.message.clone(), ..Default::default() };
+        let image = import::import(store, &self.tarball, &request)?;
+        stage::tell(&image.id)?;
+        Ok(0)
+    }
+}
+
+impl Images {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        let list = images::List {
+            which: self.name.clone(),
+            quiet: self.quiet,
+            no_trunc: self.no_trunc,
+            digests: self.digests,
+            dangling: self.filter.is_some(),
+        };
+        images::list(store, &list)?.iter().try_for_each(stage::tell)?;
+        Ok(0)
+    }
+}
+
+impl Rmi {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        each(&self.images, |which| {
+            images::remove(store, which, self.force)?.iter().try_for_each(stage::tell)
+        })
+    }
+}
+
+impl Tag {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        images::tag(store, &self.image, &self.name).map(|()| 0)
+    }
+}
+
+impl History {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        let lines = images::history(store, &self.image, self.no_trunc)?;
+        lines.iter().try_for_each(stage::tell)?;
+        Ok(0)
+    }
+}
+
+impl Prune {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        if !self.force && !self.is_confirmed()? {
+            return Ok(0);
+        }
+        let (done, freed) = images::prune(store, self.all)?;
+        if !done.is_empty() {
+            stage::tell("Deleted Images:")?;
+        }
+        done.iter().try_for_each(stage::tell)?;
+        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))?;
+        Ok(0)
+    }
+
+    /// Whether somebody says yes.
+    fn is_confirmed(&self) -> Result<bool> {
+        let what = match self.all {
+            true => "all images on which no container stands",
+            false => "all images that have no name",
+        };
+        let question = format!("This will remove {what}. Are you sure? [y/N] ");
+        let asked =
+            stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
+        asked.map_err(|error| Error::io("standard output", &error))?;
+        let mut answer = String::new();
+        stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Error::io("standard input", &error))?;
+        if !stdin().is_terminal() {
+            stage::tell("")?;
+        }
+        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    }
+}

@@ -1,0 +1,296 @@
+//! What can one do with images?
+//!
+//! List them, name them, look into them, and take them away: Docker's commands, with its columns
+//! and its words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use image::Digest;
+use image::manifest::Step;
+use serde_json::{Value, json};
+use stage::{Error, Result};
+
+use crate::container;
+use crate::limits::units::in_decimals;
+use crate::store::{self, Image, Name, Store};
+use crate::times;
+
+/// What stands for a name that is not there.
+const NONE: &str = "<none>";
+
+/// What is to be listed.
+#[derive(Debug, Clone, Default)]
+pub struct List {
+    /// Only this repository, or this name.
+    pub which: Option<String>,
+    /// Only the IDs.
+    pub quiet: bool,
+    /// Whole IDs.
+    pub no_trunc: bool,
+    /// Manifests' digests as well.
+    pub digests: bool,
+    /// Only what has no name.
+    pub dangling: bool,
+}
+
+/// The lines of `fakedocker images`: Docker's columns, and what of the size is shared: the bytes
+/// in layers that are another image's as well.
+pub fn list(store: &Store, list: &List) -> Result<Vec<String>> {
+    let all = store.images()?;
+    let shared = shared(&all);
+    let mut shown: Vec<&Image> = all.iter().filter(|image| list.wants(image)).collect();
+    shown.sort_by_key(|image| std::cmp::Reverse(made(image)));
+    let id = |image: &Image| match list.no_trunc {
+        true => image.id.to_string(),
+        false => image.id.short().into(),
+    };
+    if list.quiet {
+        let mut seen = BTreeSet::new();
+        let shown = shown.iter().filter(|image| seen.insert(&image.id));
+        return Ok(shown.map(|image| id(image)).collect());
+    }
+    let mut table = vec![list.row([
+        "REPOSITORY",
+        "TAG",
+        "DIGEST",
+        "IMAGE ID",
+        "CREATED",
+        "SIZE",
+        "SHARED",
+    ])];
+    for image in shown {
+        let (repository, tag) = repository_and_tag(image.name.as_ref());
+        let digest = image.manifest.digest.to_string();
+        let (created, size) =
+            (times::ago(image.config.created.as_deref()), in_decimals(image.size()));
+        let shared = in_decimals(
+            image
+                .layers
+                .iter()
+                .zip(&image.sizes)
+                .filter(|(layer, _)| shared.contains(*layer))
+                .map(|(_, size)| size)
+                .sum(),
+        );
+        table.push(list.row([
+            &repository,
+            &tag,
+            &digest,
+            &id(image),
+            &created,
+            &size,
+            &shared,
+        ]));
+    }
+    Ok(aligned(&table))
+}
+
+impl List {
+    fn wants(&self, image: &Image) -> bool {
+        let named = self.which.as_deref().is_none_or(|which| {
+            image.name.as_ref().is_some_and(|name| {
+                name.repository() == which || Name::parse(which).as_ref() == Ok(name)
+            })
+        });
+        named && (!self.dangling || image.name.is_none())
+    }
+
+    fn row(&self, cells: [&str; 7]) -> Vec<String> {
+        let cells = cells.iter().enumerate().filter(|(at, _)| *at != 2 || self.digests);
+        cells.map(|(_, cell)| cell.to_string()).collect()
+    }
+}
+
+/// Layers that more than one image stands on.
+fn shared(images: &[Image]) -> BTreeSet<PathBuf> {
+    let mut users: BTreeMap<&PathBuf, BTreeSet<&Digest>> = BTreeMap::new();
+    for image in images {
+        for layer in &image.layers {
+            users.entry(layer).or_default().insert(&image.id);
+        }
+    }
+    users
+        .into_iter()
+        .filter(|(_, ids)| ids.len() > 1)
+        .map(|(layer, _)| layer.clone())
+        .collect()
+}
+
+fn made(image: &Image) -> Option<i64> {
+    image.config.created.as_deref().and_then(times::seconds)
+}
+
+fn repository_and_tag(name: Option<&Name>) -> (String, String) {
+    match name {
+        Some(name) => (name.repository().into(), name.tag().unwrap_or(NONE).into()),
+        None => (NONE.into(), NONE.into()),
+    }
+}
+
+/// Columns that are as wide as their longest cell, three spaces apart.
+pub(crate) fn aligned(table: &[Vec<String>]) -> Vec<String> {
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().enumerate();
+        let cells =
+            cells.map(|(at, cell)| format!("{cell:<0$}   ", width(at).unwrap_or(0)));
+        cells.collect::<String>().trim_end().to_string()
+    };
+    table.iter().map(line).collect()
+}
+
+/// Give the image `which` another name as well.
+pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
+    let name = Name::parse(name)?;
+    if name.is_host() {
+        return Err(Error::input("`host` is the machine itself: take another name"));
+    }
+    let _work = store.work()?;
+    let image = store.image(which).map_err(|error| error.status(1))?;
+    store.keep(&image.manifest, &[name]).map(drop)
+}
+
+/// Take away the image `which`, or one of its names; what was done, a line for each thing.
+pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
+    let image = store.image(which).map_err(|error| error.status(1))?;
+    let names: Vec<Name> = names_of(store, &image)?;
+    let (mut done, is_last) = (Vec::new(), names.len() <= 1);
+    let users = container::users_of(store, &image.id)?;
+    if let Some(user) = users.first().filter(|_| is_last && !force) {
+        let user: String = user.chars().take(12).collect();
+        return Err(Error::input(format!(
+            "image {which} is in use: container {user} stands on it"
+        ))
+        .hint(format!("remove that first (fakedocker rm {user}), or let the image lose its name: rmi -f"))
+        .status(1));
+    }
+    if image.name.is_none() && names.len() > 1 && !force {
+        let id = image.id.short();
+        return Err(Error::input(format!(
+            "image {id} has several names: {}",
+            listed(&names)
+        ))
+        .hint("name one of them, or remove all with -f")
+        .status(1));
+    }
+    store.change(|index| {
+        let gone = image.name.clone().map_or_else(|| names.clone(), |name| vec![name]);
+        for name in gone {
+            store::take_name(index, &name);
+            done.push(format!("Untagged: {}", name.full()));
+        }
+        // A container that stands on it keeps its layers; without a name, it can be found by ID.
+        if is_last || image.name.is_none() {
+            index.manifests.retain(|entry| {
+                entry.digest != image.manifest.digest
+                    || store::name_of(entry).is_some()
+                    || !users.is_empty()
+            });
+            if users.is_empty() {
+                done.push(format!("Deleted: {}", image.id));
+            }
+        }
+    })?;
+    store.collect()?;
+    Ok(done)
+}
+
+fn names_of(store: &Store, image: &Image) -> Result<Vec<Name>> {
+    let all = store
+        .images()?
+        .into_iter()
+        .filter(|other| other.manifest.digest == image.manifest.digest);
+    Ok(all.filter_map(|image| image.name).collect())
+}
+
+fn listed(names: &[Name]) -> String {
+    names.iter().map(Name::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Take away images without a name (or `all`) on which no container stands; a line for each, and
+/// the bytes of their files that are gone with them.
+pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
+    let images = store.images()?;
+    let (mut unused, mut used) = (Vec::new(), Vec::new());
+    for image in images {
+        let free = (all || image.name.is_none())
+            && container::users_of(store, &image.id)?.is_empty();
+        if free { unused.push(image) } else { used.push(image) }
+    }
+    let is_gone = |entry: &image::manifest::Descriptor| {
+        unused.iter().any(|image| {
+            image.manifest.digest == entry.digest && store::name_of(entry) == image.name
+        })
+    };
+    let kept: BTreeSet<&PathBuf> = used.iter().flat_map(|image| &image.layers).collect();
+    let gone: BTreeMap<&PathBuf, u64> = unused
+        .iter()
+        .flat_map(|image| image.layers.iter().zip(image.sizes.iter().copied()))
+        .filter(|(layer, _)| !kept.contains(layer))
+        .collect();
+    store.change(|index| index.manifests.retain(|entry| !is_gone(entry)))?;
+    let mut done = Vec::new();
+    for image in &unused {
+        done.extend(image.name.as_ref().map(|name| format!("untagged: {}", name.full())));
+        done.push(format!("deleted: {}", image.id));
+    }
+    store.collect()?;
+    Ok((done, gone.values().sum()))
+}
+
+/// How the image `which` was made, the last step first.
+pub fn history(store: &Store, which: &str, no_trunc: bool) -> Result<Vec<String>> {
+    let image = store.image(which).map_err(|error| error.status(1))?;
+    let header = ["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"].map(String::from);
+    let mut sizes = image.sizes.iter();
+    let mut rows = Vec::new();
+    for step in &image.config.history {
+        let size = if step.empty_layer { 0 } else { sizes.next().copied().unwrap_or(0) };
+        rows.push(row_of(step, size, no_trunc));
+    }
+    // Layers that the history does not know of.
+    rows.extend(sizes.map(|size| row_of(&Step::default(), *size, no_trunc)));
+    if let Some(last) = rows.last_mut() {
+        last[0] = if no_trunc { image.id.to_string() } else { image.id.short().into() };
+    }
+    rows.push(header.to_vec());
+    rows.reverse();
+    Ok(aligned(&rows))
+}
+
+fn row_of(step: &Step, size: u64, no_trunc: bool) -> Vec<String> {
+    const LONGEST: usize = 45;
+    let by = step.created_by.split_whitespace().collect::<Vec<_>>().join(" ");
+    let by = match by.chars().count() > LONGEST && !no_trunc {
+        true => by.chars().take(LONGEST - 1).chain(['…']).collect(),
+        false => by,
+    };
+    let created = times::ago(step.created.as_deref());
+    vec!["<missing>".into(), created, by, in_decimals(size), step.comment.clone()]
+}
+
+/// All that is known of the image `which`: Docker's names, as JSON.
+pub fn inspect(store: &Store, which: &str) -> Result<Value> {
+    let image = store.image(which).map_err(|error| error.status(1))?;
+    let names = names_of(store, &image)?;
+    let digest = &image.manifest.digest;
+    let config = &image.config;
+    Ok(json!({
+        "Id": image.id,
+        "RepoTags": names.iter().filter(|name| name.tag().is_some()).map(Name::full)
+            .collect::<Vec<_>>(),
+        "RepoDigests": names.iter().map(|name| format!("{}@{digest}", name.repository()))
+            .collect::<BTreeSet<_>>(),
+        "Created": config.created,
+        "Architecture": config.platform.architecture,
+        "Os": config.platform.os,
+        "Size": image.size(),
+        "Config": config.config,
+        "RootFS": { "Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids },
+        "GraphDriver": {
+            "Name": "overlay2",
+            "Data": { "Layers": image.layers },
+        },
+    }))
+}

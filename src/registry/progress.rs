@@ -1,0 +1,63 @@
+//! How is somebody who waits told how far it is?
+//!
+//! On a terminal by a bar for each layer; else by a line when a layer is done.
+
+use std::io::{IsTerminal, stderr, stdout};
+
+use image::Digest;
+use image::manifest::Descriptor;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use stage::Result;
+
+/// The bars, or the lines.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bars: Option<MultiProgress>,
+    lines: bool,
+}
+
+/// What is told about one layer.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) bar: ProgressBar,
+    digest: Digest,
+    line: bool,
+}
+
+impl Progress {
+    /// `quiet`: neither bars nor lines.
+    pub(crate) fn new(quiet: bool) -> Progress {
+        let bars = !quiet && stderr().is_terminal();
+        let lines = !quiet && !(bars && stdout().is_terminal());
+        Progress { bars: bars.then(MultiProgress::new), lines }
+    }
+
+    /// `layer` is about to be brought.
+    pub(crate) fn begin(&self, layer: &Descriptor) -> Layer {
+        let bar = match &self.bars {
+            Some(bars) => bars.add(ProgressBar::new(layer.size)),
+            None => ProgressBar::hidden(),
+        };
+        let shape = "{prefix}: {wide_bar} {bytes} of {total_bytes}";
+        let bar = bar.with_prefix(layer.digest.short().to_string());
+        let bar = match ProgressStyle::with_template(shape) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        Layer { bar, digest: layer.digest.clone(), line: self.lines }
+    }
+}
+
+impl Layer {
+    /// It is done: `word` says how.
+    pub(crate) fn end(self, word: &'static str) -> Result<()> {
+        if let Ok(style) = ProgressStyle::with_template("{prefix}: {msg}") {
+            self.bar.set_style(style);
+        }
+        self.bar.finish_with_message(word);
+        match self.line {
+            true => stage::tell(format!("{}: {word}", self.digest.short())),
+            false => Ok(()),
+        }
+    }
+}
