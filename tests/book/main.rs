@@ -22,6 +22,7 @@ mod narration;
 mod network;
 mod pages;
 mod quotes;
+mod registry;
 mod support;
 mod terminal;
 mod unprivileged;
