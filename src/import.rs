@@ -4,12 +4,11 @@
 //! and only when the last file is on the disk does the image get its name (`store.rs`). Whatever
 //! ends us before that leaves the store as it was.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use image::digest::Summing;
 use image::manifest::{
     CONFIG, Config, Descriptor, LAYER, MANIFEST, Manifest, Platform, Rootfs, Settings,
     Step,
@@ -18,7 +17,7 @@ use stage::{Error, Result};
 
 use crate::bars::{self, Watched};
 use crate::decode::{self, Compression};
-use crate::disk::random_id;
+use crate::store::aside::Aside;
 use crate::store::{Image, Name, Store};
 use crate::times;
 
@@ -65,48 +64,23 @@ fn keep(
         Some(suffix) => (reader, format!("{LAYER}{suffix}")),
         None => (Box::new(decode::decode(reader)?), LAYER.into()),
     };
-    let copy = Copy::make(store)?;
+    let copy = Arc::new(Mutex::new(Aside::make(store)?));
     let mut draft = store.layers().begin_unnamed()?;
-    let diff_id = draft.fill(Box::new(Tee { reader, copy: copy.sum.clone() }), &[])?;
+    let diff_id = draft.fill(Box::new(Tee { reader, copy: copy.clone() }), &[])?;
     if draft.is_empty() {
         return Err(Error::input("the archive holds no files"));
     }
-    let (digest, size) = copy.finish()?;
-    store.layout().adopt(&copy.path, &digest)?;
+    let copy = copy.lock().unwrap_or_else(PoisonError::into_inner);
+    copy.keep(store)?;
     store.layers().keep(vec![(diff_id.clone(), draft)])?;
+    let (digest, size) = copy.sum();
     Ok((Descriptor::new(&media_type, digest, size), diff_id))
-}
-
-/// A blob whose name is known at its end. Dropped before it has one, it is gone.
-struct Copy {
-    path: PathBuf,
-    sum: Arc<Mutex<Summing<File>>>,
-}
-
-impl Copy {
-    fn make(store: &Store) -> Result<Copy> {
-        let path = store.incoming().join(random_id(8)?);
-        let file =
-            File::create_new(&path).map_err(|error| Error::io(path.display(), &error))?;
-        Ok(Copy { path, sum: Arc::new(Mutex::new(Summing::new(file))) })
-    }
-
-    fn finish(&self) -> Result<(image::Digest, u64)> {
-        let sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(sum.so_far())
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        fs::remove_file(&self.path).ok();
-    }
 }
 
 /// What is read is copied.
 struct Tee {
     reader: Box<dyn Read + Send>,
-    copy: Arc<Mutex<Summing<File>>>,
+    copy: Arc<Mutex<Aside>>,
 }
 
 impl Read for Tee {

@@ -27,6 +27,7 @@
 //! | `push.rs` | how does an image get from here to a registry? |
 //! | `registry.rs`, `registry/` | how does one talk to a registry? |
 //! | `images.rs` | what can one do with images? |
+//! | `archive.rs` | how does an image travel in one file? |
 //! | `bars.rs` | how does one show that something takes time? |
 //! | `times.rs` | when was that? |
 //! | `disk.rs` | how does state get onto the disk whole? |
@@ -34,6 +35,7 @@
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
+pub mod archive;
 mod bars;
 pub mod clean;
 pub mod container;

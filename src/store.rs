@@ -29,6 +29,7 @@ use stage::{Error, Result};
 use crate::container;
 use crate::disk::{lock, sync_folder};
 
+pub mod aside;
 pub(crate) mod incoming;
 pub mod layers;
 mod name;

@@ -11,7 +11,7 @@
 //! names are short because mount(2) takes one page of options: 128 of them must fit.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -149,7 +149,7 @@ impl Layers {
             write_json(&path.with_extension("json"), &layer)?;
             match fs::rename(&draft.path, &path) {
                 // Somebody else has made it meanwhile, from an archive without a name.
-                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+                Err(error) if is_there(&error) => {}
                 renamed => renamed.map_err(|error| Error::io(path.display(), &error))?,
             }
         }
@@ -203,6 +203,10 @@ impl Drop for Draft {
     }
 }
 
+fn is_there(error: &io::Error) -> bool {
+    [ErrorKind::DirectoryNotEmpty, ErrorKind::AlreadyExists].contains(&error.kind())
+}
+
 /// Whether `held` is what is at `path` now.
 fn is_at(held: &File, path: &Path) -> bool {
     let (held, there) = (held.metadata(), fs::symlink_metadata(path));
@@ -211,7 +215,7 @@ fn is_at(held: &File, path: &Path) -> bool {
     })
 }
 
-fn empty(folder: &Path) -> std::io::Result<()> {
+fn empty(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         match entry.file_type()?.is_dir() {

@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fakedocker::import::import;
-use fakedocker::store::{Image, Store};
+use fakedocker::store::{Image, Name, Store};
+use fakedocker::{images, import};
 use tar::{Builder, EntryType, Header};
 
 use crate::support::turn;
@@ -72,15 +72,12 @@ impl Yard {
                 "-path",
                 &self.top.display().to_string(),
             ])
-            .args([
-                "-o",
-                "-name",
-                "images",
-                ")",
-                "-o",
-                "-printf",
-                "%p %i %M %s %T@ %l %u\\n",
-            ])
+            // Folders that an import writes to have another time afterwards.
+            .args(
+                "-o -name incoming -o -name drafts -o -name layers -o -name sha256"
+                    .split(' '),
+            )
+            .args([")", "-o", "-printf", "%p %i %M %s %T@ %l %u\\n"])
             .output()
             .unwrap();
         let text = String::from_utf8(found.stdout).unwrap();
@@ -89,8 +86,11 @@ impl Yard {
         lines
     }
 
-    fn folders(&self) -> usize {
-        fs::read_dir(self.top.join("store/images")).unwrap().count()
+    /// How many layers there are, finished or not.
+    fn layers(&self) -> usize {
+        let folders = ["layers", "drafts"].map(|name| self.top.join("store").join(name));
+        let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+        entries.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count()
     }
 }
 
@@ -100,15 +100,32 @@ impl Drop for Yard {
     }
 }
 
+/// Make the tarball `source` the image `name`.
+fn import(store: &Store, source: &Path, name: &str) -> Result<Image, stage::Error> {
+    let name = Some(Name::parse(name)?);
+    import::import(store, source, &import::Request { name, ..Default::default() })
+}
+
+/// The files of an imported image: it has one layer.
+fn rootfs(image: &Image) -> &Path {
+    &image.layers[0]
+}
+
 /// An archive, written without any of the checks that a decent writer makes.
-struct Tar(Builder<Vec<u8>>);
+pub(crate) struct Tar(Builder<Vec<u8>>);
 
 impl Tar {
-    fn new() -> Tar {
+    pub(crate) fn new() -> Tar {
         Tar(Builder::new(Vec::new()))
     }
 
-    fn entry(mut self, kind: EntryType, name: &str, link: &str, data: &[u8]) -> Tar {
+    pub(crate) fn entry(
+        mut self,
+        kind: EntryType,
+        name: &str,
+        link: &str,
+        data: &[u8],
+    ) -> Tar {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(if kind == EntryType::Directory { 0o755 } else { 0o644 });
@@ -120,33 +137,33 @@ impl Tar {
         self
     }
 
-    fn add(&mut self, mut header: Header, data: &[u8]) {
+    pub(crate) fn add(&mut self, mut header: Header, data: &[u8]) {
         header.set_cksum();
         self.0.append(&header, data).unwrap();
     }
 
-    fn file(self, name: &str, data: &[u8]) -> Tar {
+    pub(crate) fn file(self, name: &str, data: &[u8]) -> Tar {
         self.entry(EntryType::Regular, name, "", data)
     }
 
-    fn folder(self, name: &str) -> Tar {
+    pub(crate) fn folder(self, name: &str) -> Tar {
         self.entry(EntryType::Directory, name, "", b"")
     }
 
-    fn symlink(self, name: &str, target: &str) -> Tar {
+    pub(crate) fn symlink(self, name: &str, target: &str) -> Tar {
         self.entry(EntryType::Symlink, name, target, b"")
     }
 
-    fn link(self, name: &str, target: &str) -> Tar {
+    pub(crate) fn link(self, name: &str, target: &str) -> Tar {
         self.entry(EntryType::Link, name, target, b"")
     }
 
-    fn pax(mut self, records: &[(&str, &[u8])]) -> Tar {
+    pub(crate) fn pax(mut self, records: &[(&str, &[u8])]) -> Tar {
         self.0.append_pax_extensions(records.iter().copied()).unwrap();
         self
     }
 
-    fn end(self) -> Vec<u8> {
+    pub(crate) fn end(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
 }
@@ -176,7 +193,7 @@ fn compressed(bytes: &[u8], program: &str) -> Vec<u8> {
 }
 
 /// The extended attributes in a tree, as GNU tar finds them.
-fn xattrs(folder: &Path) -> Vec<String> {
+pub(crate) fn xattrs(folder: &Path) -> Vec<String> {
     let packed = Command::new("tar")
         .args(["--format=posix", "--xattrs", "--xattrs-include=*", "--sort=name", "-cC"])
         .args([folder, Path::new(".")])
@@ -205,9 +222,9 @@ fn every_form_becomes_the_same_image() {
         Tar::new().folder("./").file("./etc/noise", &noise).symlink("l", "/etc").end();
     for form in FORMS {
         let image = yard.import(&compressed(&tar, form)).unwrap();
-        assert!(fs::read(image.rootfs.join("etc/noise")).unwrap() == noise, "{form}");
-        assert_eq!(fs::read_link(image.rootfs.join("l")).unwrap(), Path::new("/etc"));
-        assert_eq!(image.size, 700_000);
+        assert!(fs::read(rootfs(&image).join("etc/noise")).unwrap() == noise, "{form}");
+        assert_eq!(fs::read_link(rootfs(&image).join("l")).unwrap(), Path::new("/etc"));
+        assert_eq!(image.size(), 700_000);
     }
 }
 
@@ -256,13 +273,13 @@ fn what_tar_packs_comes_out_the_same() {
         let image = import(&yard.store, &tarball, "new").unwrap();
         // GNU's own format keeps whole seconds only.
         let list = if form == "gnu" { list.replace("%T@", "%TY") } else { list.into() };
-        assert_eq!(listed(&image.rootfs, &list), listed(&from, &list), "{form}");
+        assert_eq!(listed(rootfs(&image), &list), listed(&from, &list), "{form}");
         for folder in ["d", "d/e"] {
-            let (ours, theirs) = (image.rootfs.join(folder), from.join(folder));
+            let (ours, theirs) = (rootfs(&image).join(folder), from.join(folder));
             let (ours, theirs) = (ours.metadata().unwrap(), theirs.metadata().unwrap());
             assert_eq!((ours.mode(), ours.mtime()), (theirs.mode(), theirs.mtime()));
         }
-        let sparse = image.rootfs.join("sparse");
+        let sparse = rootfs(&image).join("sparse");
         assert_eq!(fs::read(&sparse).unwrap(), fs::read(from.join("sparse")).unwrap());
         assert!(
             sparse.metadata().unwrap().blocks() * 512 < 1_000_000,
@@ -270,8 +287,8 @@ fn what_tar_packs_comes_out_the_same() {
         );
         // GNU's own format has no room for them.
         let expected = if form == "gnu" { Vec::new() } else { xattrs(&from) };
-        assert_eq!(xattrs(&image.rootfs), expected, "{form}");
-        let null = image.rootfs.join("null").symlink_metadata().unwrap();
+        assert_eq!(xattrs(rootfs(&image)), expected, "{form}");
+        let null = rootfs(&image).join("null").symlink_metadata().unwrap();
         assert!(null.file_type().is_char_device());
     }
 }
@@ -289,7 +306,7 @@ fn attributes_arrive_but_for_those_that_speak_to_overlay() {
             ])
             .file("ping", b"x"),
     );
-    let found = xattrs(&image.rootfs);
+    let found = xattrs(rootfs(&image));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("security.capability"), "{found:?}");
 }
@@ -371,13 +388,13 @@ fn later_entries_take_the_place_of_earlier_ones() {
             .file("kept/x", b"x")
             .folder("kept"),
     );
-    let read = |name: &str| fs::read(image.rootfs.join(name)).unwrap();
+    let read = |name: &str| fs::read(rootfs(&image).join(name)).unwrap();
     assert_eq!(read("f"), b"two");
     assert_eq!(read("through"), b"inside");
     assert_eq!(read("folder/file"), b"inside");
     assert_eq!(read("d"), b"file");
     assert_eq!(read("kept/x"), b"x");
-    assert!(image.rootfs.join("hard").is_symlink());
+    assert!(rootfs(&image).join("hard").is_symlink());
     let elsewhere = |lines: Vec<String>| {
         lines.into_iter().filter(|line| line.starts_with(&at)).collect::<Vec<_>>()
     };
@@ -442,7 +459,10 @@ fn what_is_no_file_or_no_name_is_refused() {
     let unknown = yard.store.image("unknown").unwrap_err();
     let expected = "no image called \"unknown\": known are old (and `host`, built in)";
     assert_eq!(unknown.to_string(), expected);
-    assert_eq!(unknown.advice(), Some("fakedocker import TARBALL unknown"));
+    assert_eq!(
+        unknown.advice(),
+        Some("fakedocker pull unknown, or fakedocker import TARBALL unknown")
+    );
     let no_store = Store::open(&tarball).unwrap_err();
     assert!(no_store.to_string().contains("not a directory"), "{no_store}");
 }
@@ -461,7 +481,7 @@ fn bombs_need_neither_memory_nor_disk() {
     header.set_cksum();
     tar.0.append(&header, std::io::Read::take(std::io::repeat(0), 64 << 20)).unwrap();
     let image = yard.import(&compressed(&tar.end(), "gzip")).unwrap();
-    let zeros = image.rootfs.join("zeros").metadata().unwrap();
+    let zeros = rootfs(&image).join("zeros").metadata().unwrap();
     assert_eq!((zeros.len(), zeros.blocks() < 1000), (64 << 20, true));
     // Two megabytes of name, and lists of holes that make no sense.
     let name = Tar::new().entry(EntryType::GNULongName, "x", "", &vec![b'x'; 2 << 20]);
@@ -478,7 +498,7 @@ fn bombs_need_neither_memory_nor_disk() {
     match yard.import(&Tar::new().pax(&huge).file("x", b"x").end()) {
         Err(error) => assert!(error.to_string().contains("`x`: E"), "{error}"),
         Ok(image) => {
-            let blocks = image.rootfs.join("x").metadata().unwrap().blocks();
+            let blocks = rootfs(&image).join("x").metadata().unwrap().blocks();
             assert!(blocks < 1000, "{blocks} blocks of 512 bytes");
         }
     }
@@ -497,50 +517,56 @@ fn a_full_disk_leaves_the_store_as_it_was() {
     assert!(mounted.unwrap().success(), "mount a tmpfs");
     yard.store = Store::open(&small).unwrap();
     let error = yard.import(&Tar::new().file("x", &noise(3 << 20)).end());
-    let left = fs::read_dir(small.join("images")).unwrap().count();
+    let left = fs::read_dir(small.join("drafts")).unwrap().count();
     assert!(Command::new("umount").arg(&small).status().unwrap().success());
     assert!(error.unwrap_err().to_string().contains("`x`: write: ENOSPC"));
     assert_eq!(left, 0);
 }
 
 #[test]
-fn an_image_stays_while_it_is_held() {
+fn layers_stay_as_long_as_somebody_wants_them() {
     let _turn = turn();
     let yard = Yard::new("held");
     let first = yard.imported(Tar::new().file("x", b"first"));
-    let (held, rootfs) = (first.hold().unwrap(), first.rootfs.clone());
-    drop(first);
     let second = yard.imported(Tar::new().file("x", b"second"));
+    let names = || -> Vec<String> {
+        let images = yard.store.images().unwrap();
+        images
+            .iter()
+            .map(|it| it.name.as_ref().map_or("-".into(), |it| it.to_string()))
+            .collect()
+    };
+    // The first one has lost its name, and is still there.
+    assert_eq!(names(), ["new", "old", "-"]);
+    let working = yard.store.work().unwrap();
+    images::prune(&yard.store, false).unwrap();
+    assert_eq!(names(), ["new", "old"]);
+    assert_eq!(fs::read(rootfs(&first).join("x")).unwrap(), b"first");
+    drop(working);
+    // What could not be collected then is collected by whoever comes next.
     Store::open(&yard.top.join("store")).unwrap();
-    assert_eq!(fs::read(rootfs.join("x")).unwrap(), b"first");
-    assert_eq!(fs::read(second.rootfs.join("x")).unwrap(), b"second");
-    drop(held);
-    Store::open(&yard.top.join("store")).unwrap();
-    assert!(!rootfs.exists());
-    let names: Vec<String> =
-        yard.store.images().unwrap().iter().map(|image| image.name.to_string()).collect();
-    assert_eq!(names, ["new", "old"]);
+    assert!(!rootfs(&first).exists());
+    assert_eq!(fs::read(rootfs(&second).join("x")).unwrap(), b"second");
 }
 
 #[test]
 fn what_a_killed_import_left_is_removed_and_a_live_one_is_not() {
     let _turn = turn();
     let yard = Yard::new("killed");
-    let images = yard.top.join("store/images");
+    let drafts = yard.top.join("store/drafts");
     for id in ["dead", "alive"] {
-        fs::create_dir_all(images.join(id).join("rootfs/deep/er")).unwrap();
-        fs::write(images.join(id).join("rootfs/file"), "half").unwrap();
+        fs::create_dir_all(drafts.join(id).join("deep/er")).unwrap();
+        fs::write(drafts.join(id).join("file"), "half").unwrap();
     }
-    fs::write(yard.top.join("store/images.json.new"), "{ \"im").unwrap();
-    let alive = File::open(images.join("alive")).unwrap();
+    let alive = File::open(drafts.join("alive")).unwrap();
     alive.lock().unwrap();
     let store = Store::open(&yard.top.join("store")).unwrap();
-    assert!(!images.join("dead").exists());
-    assert!(images.join("alive/rootfs/file").exists());
+    assert!(!drafts.join("dead").exists());
+    assert!(drafts.join("alive/file").exists());
     assert_eq!(store.images().unwrap().len(), 1);
     drop(alive);
     Store::open(&yard.top.join("store")).unwrap();
-    assert_eq!(yard.folders(), 1);
+    assert_eq!(yard.layers(), 1);
 }
 
 #[test]
@@ -554,12 +580,13 @@ fn two_at_once_both_succeed() {
                 for _ in 0..10 {
                     let store = Store::open(&yard.top.join("store")).unwrap();
                     let image = import(&store, &tarball, "new").unwrap();
-                    assert!(image.rootfs.join("x").exists());
-                    assert!(store.image("new").unwrap().rootfs.join("x").exists());
+                    assert!(rootfs(&image).join("x").exists());
+                    assert!(rootfs(&store.image("new").unwrap()).join("x").exists());
                 }
             });
         }
     });
     Store::open(&yard.top.join("store")).unwrap();
-    assert_eq!(yard.folders(), 2);
+    images::prune(&yard.store, false).unwrap();
+    assert_eq!(yard.layers(), 2);
 }

@@ -15,6 +15,7 @@ mod engine;
 mod house;
 mod import;
 mod lab_vm;
+mod layers;
 mod lessons;
 mod limits;
 mod loops;

@@ -84,18 +84,24 @@ impl Root {
     /// Read the file at `path` inside; None if there is none. Something else in its place, or
     /// more than `most` bytes, is refused: to open a device can do things, and a pipe waits.
     pub fn read(&self, path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.readable(path, most)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = file.take(most).read_to_end(&mut bytes);
+        read.map_err(|error| Error::io(format!("read({path:?})"), &error))?;
+        Ok(Some(bytes))
+    }
+
+    /// The same, for whoever wants to read it in pieces.
+    pub fn readable(&self, path: &Path, most: u64) -> Result<Option<File>> {
         let Some(found) = self.existing(path)? else { return Ok(None) };
         check_file(&File::from(found), path, most)?;
         // Looked at once more: it may have been exchanged, but opening it did not wait.
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file =
             self.resolve(path, flags).map_err(|errno| self.refused(path, errno))?;
-        let mut file = File::from(file);
+        let file = File::from(file);
         check_file(&file, path, most)?;
-        let mut bytes = Vec::new();
-        let read = file.by_ref().take(most).read_to_end(&mut bytes);
-        read.map_err(|error| Error::io(format!("read({path:?})"), &error))?;
-        Ok(Some(bytes))
+        Ok(Some(file))
     }
 
     fn try_open(&self, path: &Path) -> nix::Result<OwnedFd> {

@@ -5,18 +5,19 @@
 //! image as their lower layers, and each has an upper of its own.
 //!
 //! Read filesystems/overlayfs.rst in the kernel's documentation, then this file, main.rs
-//! and rules.rs.
+//! and rules.rs. How layers are described to the kernel is in options.rs.
 
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
-use stage::{Error, Ledger, Result, Stage, proc};
+use nix::unistd::{chdir, fchdir};
+use stage::{Error, Ledger, Result, Stage, descriptor, proc};
 
 pub mod attribute;
 pub mod cache;
+mod options;
 pub mod release;
 
 /// The folders that an overlay is made of, and the one where it appears.
@@ -28,19 +29,6 @@ pub struct Layers {
     pub upper: PathBuf,
     /// The kernel's workshop: empty, and on the same file system as `upper`.
     pub work: PathBuf,
-}
-
-/// mount(2) takes one page of options, with the zero byte at its end.
-const MAX_OPTIONS: usize = 4095;
-
-impl Layers {
-    /// The options that describe these layers to mount(2).
-    fn options(&self) -> Result<String> {
-        let lower =
-            self.lower.iter().map(|layer| escape(layer)).collect::<Result<Vec<_>>>()?;
-        let (upper, work) = (escape(&self.upper)?, escape(&self.work)?);
-        Ok(format!("lowerdir={},upperdir={upper},workdir={work}", lower.join(":")))
-    }
 }
 
 /// Show `layers` as one file system at `merged`.
@@ -55,26 +43,41 @@ pub fn stack_with(
     merged: &Path,
     more: &str,
 ) -> Result<()> {
-    let mut options = layers.options()?;
-    if !more.is_empty() {
-        options = format!("{options},{more}");
+    // Root of a user namespace may not set trusted.* attributes: overlayfs takes user.* then.
+    let own = if proc::is_in_user_namespace() { "userxattr" } else { "" };
+    let options = layers.options(&[more, own])?;
+    match layers.from_their_folder() {
+        // Where they all are in one folder, their names are enough, as seen from there.
+        Some((folder, layers)) if options::check(&options).is_err() => {
+            let options = layers.options(&[more, own])?;
+            seen_from(stage, folder, || mount(stage, &options, merged))
+        }
+        _ => mount(stage, &options, merged),
     }
-    if proc::is_in_user_namespace() {
-        // Its root may not set trusted.* attributes: overlayfs takes user.overlay.* then.
-        options.push_str(",userxattr");
-    }
-    if options.len() > MAX_OPTIONS {
-        let (count, size) = (layers.lower.len(), options.len());
-        return Err(Error::input(format!(
-            "{count} layers need {size} bytes of mount options, the kernel takes {MAX_OPTIONS}"
-        )));
-    }
+}
+
+/// Do `action` with `folder` as the working directory, and come back.
+fn seen_from(
+    stage: &Stage,
+    folder: &Path,
+    action: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let failed = |error| Error::io("open(\".\")", &error);
+    let before = std::fs::File::open(".").map_err(failed)?;
+    stage.ask(format!("chdir({folder:?})"), || chdir(folder))?;
+    let done = action();
+    let back = format!("fchdir({})", descriptor(&before));
+    stage.ask(back, || fchdir(&before)).and(done)
+}
+
+fn mount(stage: &Stage, options: &str, merged: &Path) -> Result<()> {
+    options::check(options)?;
     // A device node in a layer stays a file: devices come from /dev (lesson 4), not images.
     let call =
         format!("mount(\"overlay\", {merged:?}, \"overlay\", MS_NODEV, {options:?})");
     let kind = Some("overlay");
     stage.ask(call, || {
-        nix::mount::mount(kind, merged, kind, MsFlags::MS_NODEV, Some(options.as_str()))
+        nix::mount::mount(kind, merged, kind, MsFlags::MS_NODEV, Some(options))
     })
 }
 
@@ -106,18 +109,6 @@ pub fn stack_anywhere(
     })
 }
 
-/// Options are split at commas and lower layers at colons, unless a backslash is before.
-fn escape(layer: &Path) -> Result<String> {
-    let text = std::str::from_utf8(layer.as_os_str().as_bytes());
-    let text =
-        text.map_err(|_| Error::input(format!("{layer:?} is not UTF-8: rename it")))?;
-    let special = |letter| matches!(letter, '\\' | ':' | ',');
-    let escaped = text
-        .chars()
-        .flat_map(|letter| special(letter).then_some('\\').into_iter().chain([letter]));
-    Ok(escaped.collect())
-}
-
 /// Whether `path`, in an upper layer, stands for "deleted": a device with number 0, 0.
 pub fn is_whiteout(path: &Path) -> bool {
     let about = std::fs::symlink_metadata(path);
@@ -139,21 +130,4 @@ pub fn sweep() -> Result<Vec<String>> {
         folder.starts_with(ON_DISK)
             && (!Path::new(folder).exists() || std::fs::remove_dir_all(folder).is_ok())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn separators_in_names_are_escaped() {
-        let layers = Layers {
-            lower: vec!["/a:b".into(), "/c,d".into()],
-            upper: "/u\\p".into(),
-            work: "/w".into(),
-        };
-        let options = layers.options().map_err(|error| error.to_string());
-        let expected = r"lowerdir=/a\:b:/c\,d,upperdir=/u\\p,workdir=/w";
-        assert_eq!(options, Ok(expected.to_string()));
-    }
 }

@@ -11,10 +11,21 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
+
+/// Folders within folders, at most: to remove a tree takes a descriptor for each level.
+pub const DEEPEST: usize = 256;
+
+/// The path of `name` in the folder `folder`.
+pub fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    match folder {
+        [] => name.to_vec(),
+        _ => [folder, b"/", name].concat(),
+    }
+}
 
 /// Open the folder `path` below `top`; without a path, `top` once more.
 pub fn open_at(top: &OwnedFd, path: &[u8]) -> io::Result<OwnedFd> {
@@ -33,6 +44,22 @@ pub fn open_folder(folder: &impl AsFd, path: &OsStr) -> io::Result<OwnedFd> {
 pub fn make_file(folder: &impl AsFd, name: &OsStr) -> io::Result<File> {
     let fresh = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
     below(folder, name, fresh, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
+}
+
+/// Look at `name` in `folder`, whatever it is, without opening it.
+pub fn look(folder: &impl AsFd, name: &OsStr) -> io::Result<File> {
+    let only_look = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+    below(folder, name, only_look, Mode::empty()).map(File::from)
+}
+
+/// Open for reading what was looked at: even if something else has its name by now.
+pub fn open_looked_at(file: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// What the symbolic link that was looked at points to.
+pub fn target(link: &impl AsFd) -> io::Result<OsString> {
+    Ok(readlinkat(link, "")?)
 }
 
 fn below(
@@ -83,6 +110,11 @@ pub fn make_node(folder: &impl AsFd, name: &OsStr, node: Node) -> io::Result<()>
         Node::Block(major, minor) => (SFlag::S_IFBLK, makedev(major, minor)),
     };
     Ok(stat::mknodat(folder, name, kind, Mode::S_IRUSR | Mode::S_IWUSR, device)?)
+}
+
+/// The device that a node with this number stands for: major and minor number.
+pub fn device(number: u64) -> (u64, u64) {
+    (stat::major(number), stat::minor(number))
 }
 
 fn makedev(major: u32, minor: u32) -> u64 {

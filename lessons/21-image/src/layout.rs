@@ -12,6 +12,7 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +23,10 @@ use crate::manifest::{Descriptor, Index};
 
 /// Manifests and configurations are small: the distribution specification lets registries refuse
 /// what is larger.
-const LONGEST_TEXT: u64 = 4 * 1024 * 1024;
+pub const LONGEST_TEXT: u64 = 4 * 1024 * 1024;
 
-const VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+/// What the file oci-layout says.
+pub const VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// A folder with images.
 #[derive(Debug, Clone)]
@@ -148,7 +150,9 @@ pub fn check_length(digest: &Digest, size: u64) -> Result<()> {
 /// leaves the old or the new. The name itself is on the disk when the folder is synced, too.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     // A name of our own: somebody else may write the same blob.
-    let aside = path.with_extension(format!("{}.new", std::process::id()));
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let (we, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let aside = path.with_extension(format!("{we}-{count}.new"));
     let written = File::create(&aside).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()?;

@@ -17,6 +17,7 @@
 //! | `whiteout.rs` | how does a layer take away what the layers below it have? |
 //! | `below.rs` | what do the layers below have where this one says nothing? |
 //! | `unpack.rs` | how does an archive from a stranger become files? |
+//! | `pack.rs` | how do files become a layer? |
 //! | `files.rs` | how does an image's file get into a folder, and nowhere else? |
 //! | `shown.rs` | how is a name from a stranger told to somebody who sits at a terminal? |
 
@@ -25,6 +26,7 @@ pub mod digest;
 pub mod files;
 pub mod layout;
 pub mod manifest;
+pub mod pack;
 mod pax;
 mod shown;
 pub mod tarball;

@@ -4,9 +4,12 @@
 //! PAX format: pax(1), "pax Extended Header". Files with holes are GNU tar's own
 //! addition: its manual, "Storing Sparse Files".
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::str::{self, FromStr};
+
+/// What the records of extended attributes begin with.
+const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// A part of a file that is stored; what lies between such parts is a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,41 @@ impl Records {
         Some(Records(records))
     }
 
+    /// Say `key=value`, too.
+    pub fn add(&mut self, key: &str, value: impl Into<Vec<u8>>) {
+        self.0.push((key.into(), value.into()));
+    }
+
+    /// Say that there is the extended attribute `name`.
+    pub fn add_xattr(&mut self, name: &OsStr, value: Vec<u8>) {
+        let mut key = XATTR.to_vec();
+        for &byte in name.as_bytes() {
+            match byte {
+                // The key ends at the first of these: as GNU tar has it.
+                b'=' => key.extend(b"%3D"),
+                b'%' => key.extend(b"%25"),
+                _ => key.push(byte),
+            }
+        }
+        self.0.push((key, value));
+    }
+
+    /// All of them, as they stand in an archive.
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (key, value) in &self.0 {
+            let rest = [b" ", &key[..], b"=", value, b"\n"].concat();
+            // The length counts its own digits.
+            let mut length = rest.len();
+            while length != rest.len() + length.to_string().len() {
+                length = rest.len() + length.to_string().len();
+            }
+            text.extend(length.to_string().into_bytes());
+            text.extend(rest);
+        }
+        text
+    }
+
     /// These records, and then `more`, which count more.
     pub fn and(&self, more: Records) -> Records {
         Records(self.0.iter().cloned().chain(more.0).collect())
@@ -55,8 +93,8 @@ impl Records {
     /// The extended attributes (xattr(7)).
     pub fn xattrs(&self) -> Vec<(OsString, Vec<u8>)> {
         let xattrs = self.0.iter().filter_map(|(key, value)| {
-            let name = key.strip_prefix(b"SCHILY.xattr.")?;
-            Some((OsString::from_vec(name.to_vec()), value.clone()))
+            let name = unescaped(key.strip_prefix(XATTR)?);
+            Some((OsString::from_vec(name), value.clone()))
         });
         xattrs.collect()
     }
@@ -76,6 +114,20 @@ impl Records {
         let values = self.0.iter().filter(|(key, _)| keys.contains(&&key[..]));
         pairs(&numbers(values.map(|(_, value)| &value[..]))?)
     }
+}
+
+fn unescaped(mut name: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    while let [first, rest @ ..] = name {
+        let (byte, rest) = match name {
+            [b'%', b'3', b'D', rest @ ..] => (b'=', rest),
+            [b'%', b'2', b'5', rest @ ..] => (b'%', rest),
+            _ => (*first, rest),
+        };
+        plain.push(byte);
+        name = rest;
+    }
+    plain
 }
 
 /// The extents in `offset, length, offset, length…`.
@@ -110,6 +162,20 @@ pub fn time(text: &[u8]) -> Option<(i64, u32)> {
     }
 }
 
+/// The same as text.
+pub fn time_text((seconds, nanoseconds): (i64, u32)) -> String {
+    let (sign, whole, fraction) = match (seconds, nanoseconds) {
+        // The fraction counts from 1970, too: half a second before -1 is -1.5.
+        (..0, 1..) => ("-", seconds.unsigned_abs() - 1, 1_000_000_000 - nanoseconds),
+        (..0, 0) => ("-", seconds.unsigned_abs(), 0),
+        _ => ("", seconds.unsigned_abs(), nanoseconds),
+    };
+    match fraction {
+        0 => format!("{sign}{whole}"),
+        _ => format!("{sign}{whole}.{fraction:09}").trim_end_matches('0').into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +188,21 @@ mod tests {
             [b"9 path=a", b"x", b"99 path=a\n", b"0 a=b\n", b"3 \n", b"-1 a=b\n"];
         for bytes in wrong {
             assert!(Records::parse(bytes).is_none(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_read() {
+        for length in [1, 2, 3, 84, 85, 86, 87, 88, 980, 990, 1000] {
+            let (mut said, value) = (Records::default(), [b'=', 0, b'\n'].repeat(length));
+            said.add("path", value.clone());
+            said.add_xattr(OsStr::new("user.a=b%3D"), value.clone());
+            let read = Records::parse(&said.text()).unwrap();
+            assert_eq!(read.get("path"), Some(&value[..]));
+            assert_eq!(read.xattrs(), [("user.a=b%3D".into(), value)]);
+        }
+        for moment in [(0, 0), (7, 1), (-2, 750_000_000), (-1, 5), (i64::MAX, 0)] {
+            assert_eq!(time(time_text(moment).as_bytes()), Some(moment));
         }
     }
 

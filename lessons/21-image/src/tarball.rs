@@ -21,6 +21,9 @@ const BLOCK: usize = 512;
 /// use for more, and a hostile archive could have a thousandfold of it.
 const LONGEST: u64 = 1024 * 1024;
 
+/// What is handed over of a file at once, at most.
+const PIECE: u64 = 128 * 1024;
+
 type Block = [u8; BLOCK];
 
 /// One entry of the archive.
@@ -144,7 +147,8 @@ impl<R: BufRead> Tarball<R> {
         for extent in &contents.extents {
             let (mut at, end) = (extent.offset, extent.offset + extent.length);
             while at < end {
-                let bytes = next_bytes(&mut self.source, end - at, &self.last)?;
+                let most = min(end - at, PIECE);
+                let bytes = next_bytes(&mut self.source, most, &self.last)?;
                 let failed = |error| Error::io(place(&self.last, "write"), &error);
                 write(at, bytes).map_err(failed)?;
                 let length = bytes.len();

@@ -20,13 +20,11 @@ use stage::{Error, Result};
 use user::Numbers;
 
 use crate::below::Below;
-use crate::files::{self, Node, is_no_folder};
+use crate::files::{self, DEEPEST, Node, is_no_folder, joined};
 use crate::shown;
 use crate::tarball::{Contents, Kind, Member, Tarball, Traits};
 use crate::whiteout::{self, Sign};
 
-/// Folders within folders, at most: to remove a tree takes a descriptor for each level.
-const DEEPEST: usize = 256;
 /// Runs of zeros at least this long become holes.
 const HOLE: usize = 64 * 1024;
 /// What overlayfs takes for "deleted".
@@ -75,6 +73,8 @@ struct Tree<'n> {
     hidden: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The folders that are opaque.
     opaque: BTreeSet<Vec<u8>>,
+    /// What is hidden already.
+    covered: BTreeSet<Vec<u8>>,
     below: Below,
     /// Who can own a file here.
     numbers: &'n Numbers,
@@ -91,9 +91,9 @@ impl<'n> Tree<'n> {
     fn new(top: OwnedFd, below: Below, numbers: &'n Numbers) -> Result<Tree<'n>> {
         let near = top.try_clone().map_err(|error| Error::io("dup", &error))?;
         let near = (Vec::new(), near);
-        let (folders, hidden, opaque) = Default::default();
+        let (folders, hidden, opaque, covered) = Default::default();
         let unpacked = Unpacked::default();
-        Ok(Tree { top, near, folders, hidden, opaque, below, numbers, unpacked })
+        Ok(Tree { top, near, folders, hidden, opaque, covered, below, numbers, unpacked })
     }
 
     fn add(&mut self, member: Member, archive: &mut Tarball<impl BufRead>) -> Result<()> {
@@ -328,18 +328,16 @@ impl<'n> Tree<'n> {
     /// Hide what is hidden below, at the end: a whiteout does not hide what its own layer has,
     /// whichever of the two comes first in the archive.
     fn hide(&mut self) -> Result<()> {
-        let opaque = std::mem::take(&mut self.opaque);
-        for folder in &opaque {
+        for folder in &std::mem::take(&mut self.opaque) {
             let path = joined(folder, whiteout::OPAQUE);
-            let refused = |error: io::Error| refusal(&path, &error);
-            match folder.is_empty() {
-                true => self.hide_all().map_err(refused)?,
-                false => self.make_opaque(folder).map_err(refused)?,
-            }
+            let made = match folder.is_empty() {
+                true => self.hide_all(),
+                false => self.make_opaque(folder),
+            };
+            made.map_err(|error| refusal(&path, &error))?;
         }
-        // Folders come before what is in them: from the end on, a whiteout in a folder makes
-        // that folder, before a whiteout could take its name.
-        for (hidden, path) in std::mem::take(&mut self.hidden).iter().rev() {
+        // In this order, a folder comes before what is in it.
+        for (hidden, path) in &std::mem::take(&mut self.hidden) {
             self.whiteout(hidden).map_err(|error| refusal(path, &error))?;
         }
         Ok(())
@@ -354,6 +352,17 @@ impl<'n> Tree<'n> {
 
     fn whiteout(&mut self, hidden: &[u8]) -> io::Result<()> {
         let (folder, name) = split(hidden);
+        if self.is_covered(folder) {
+            return Ok(());
+        }
+        match files::open_at(&self.top, folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // In a folder that is in no other layer, overlayfs would show the device itself.
+        if self.below.folder(folder)?.is_none() {
+            return Ok(());
+        }
         self.go_to(folder)?;
         let name = OsStr::from_bytes(name);
         match files::make_node(&self.near.1, name, WHITEOUT) {
@@ -364,13 +373,24 @@ impl<'n> Tree<'n> {
                     made => made,
                 }
             }
-            made => made,
+            made => {
+                self.covered.insert(hidden.to_vec());
+                made
+            }
         }
     }
 
     fn make_opaque(&mut self, folder: &[u8]) -> io::Result<()> {
         self.go_to(folder)?;
+        self.covered.insert(folder.to_vec());
         files::set_xattr(&self.near.1, OsStr::new(whiteout::mark()), b"y")
+    }
+
+    /// Whether nothing of the folder `path` below is to be seen.
+    fn is_covered(&self, path: &[u8]) -> bool {
+        let ends = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
+        let mut ends = ends.map(|(at, _)| at).chain([path.len()]);
+        ends.any(|end| self.covered.contains(&path[..end]))
     }
 
     fn dress_folders(&mut self) -> Result<()> {
@@ -417,14 +437,6 @@ impl Place {
         }
         let name = names.pop().unwrap_or_default().to_vec();
         Ok(Place { folder: names.join(&b'/'), name })
-    }
-}
-
-/// The path of `name` in the folder `folder`.
-fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    match folder {
-        [] => name.to_vec(),
-        _ => [folder, b"/", name].concat(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What can one say about images?
 
+use std::fs::File;
 use std::io::{IsTerminal, Write, stdin, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use fakedocker::limits::units::in_decimals;
 use fakedocker::store::{Name, Store};
-use fakedocker::{images, import};
+use fakedocker::{archive, images, import};
 use stage::{Error, Result};
 
 use crate::{Inspect, each, show};
@@ -20,6 +21,32 @@ pub struct Import {
     tarball: PathBuf,
     /// The image's name, such as debian or debian:12
     name: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Save {
+    /// The archive to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Names or IDs of images
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Load {
+    /// The archive to read [default: standard input]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "-",
+        hide_default_value = true
+    )]
+    input: PathBuf,
+    /// No bar
+    #[arg(short, long, hide = true)]
+    quiet: bool,
 }
 
 #[derive(Args)]
@@ -74,6 +101,10 @@ pub struct History {
 pub enum Image {
     /// Make an image from the tarball of a root file system
     Import(Import),
+    /// Write images into an archive
+    Save(Save),
+    /// Get the images out of an archive
+    Load(Load),
     /// List images
     Ls(Images),
     /// Remove images
@@ -102,6 +133,8 @@ impl Image {
     pub fn play(&self, store: &Store) -> Result<u8> {
         match self {
             Image::Import(args) => args.play(store),
+            Image::Save(args) => args.play(store),
+            Image::Load(args) => args.play(store),
             Image::Ls(args) => args.play(store),
             Image::Rm(args) => args.play(store),
             Image::Tag(args) => args.play(store),
@@ -119,6 +152,49 @@ impl Import {
             import::Request { name, message: self.message.clone(), ..Default::default() };
         let image = import::import(store, &self.tarball, &request)?;
         stage::tell(&image.id)?;
+        Ok(0)
+    }
+}
+
+impl Save {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        match &self.output {
+            Some(path) => {
+                let mut begun = false;
+                let saved = archive::save(store, &self.images, || {
+                    begun = true;
+                    File::create(path).map_err(|error| Error::io(path.display(), &error))
+                });
+                if begun && saved.is_err() {
+                    drop_half(path);
+                }
+                saved
+            }
+            None if stdout().is_terminal() => {
+                Err(Error::input("an archive is nothing for a terminal")
+                    .hint("name a file with -o, or send it into a pipe"))
+            }
+            None => archive::save(store, &self.images, || Ok(stdout().lock())),
+        }
+        .map(|()| 0)
+    }
+}
+
+/// Half an archive is none. What is not a file of ours, such as a pipe, stays.
+fn drop_half(path: &Path) {
+    if path.metadata().is_ok_and(|about| about.is_file()) {
+        std::fs::remove_file(path).ok();
+    }
+}
+
+impl Load {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        for image in archive::load(store, &self.input)? {
+            stage::tell(match &image.name {
+                Some(name) => format!("Loaded image: {}", name.full()),
+                None => format!("Loaded image ID: {}", image.id),
+            })?;
+        }
         Ok(0)
     }
 }

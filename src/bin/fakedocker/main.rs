@@ -18,7 +18,7 @@ mod limits;
 mod registry;
 mod run;
 
-use images::{History, Image, Images, Import, Rmi, Tag};
+use images::{History, Image, Images, Import, Load, Rmi, Save, Tag};
 use limits::Limits;
 use registry::{Pull, Push};
 use run::Run;
@@ -47,6 +47,10 @@ enum Command {
     Pull(Pull),
     /// Send an image to a registry
     Push(Push),
+    /// Write images into an archive
+    Save(Save),
+    /// Get the images out of an archive
+    Load(Load),
     /// List images
     Images(Images),
     /// Remove images
@@ -168,6 +172,8 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Import(args) => args.play(&store(false)?),
         Command::Pull(args) => args.play(&store(false)?),
         Command::Push(args) => args.play(&store(false)?),
+        Command::Save(args) => args.play(&store(false)?),
+        Command::Load(args) => args.play(&store(false)?),
         Command::Images(args) => args.play(&store(false)?),
         Command::Rmi(args) => args.play(&store(false)?),
         Command::Tag(args) => args.play(&store(false)?),

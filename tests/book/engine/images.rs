@@ -120,7 +120,9 @@ fn an_image_comes_from_a_pipe_too() {
         let store = Store::new();
         let tarball = File::open(busybox_as("xz")).expect("it was made");
         let import = store.engine(&["import", "-", "piped:1"]).end_from(tarball);
-        assert_eq!(import.assert_status(0).out, "piped:1\n");
+        let id = import.assert_status(0).out.trim_end().to_string();
+        let listed = store.engine(&["images", "--quiet", "--no-trunc", "piped:1"]).end();
+        assert_eq!(listed.assert_status(0).out, format!("{id}\n"));
         store.run(&["piped:1", "true"]).end().assert_status(0).assert_quiet();
     });
 }

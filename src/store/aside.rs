@@ -1,0 +1,57 @@
+//! Where is a blob before one knows its name?
+//!
+//! Its name is the sum of its contents, which is known at its end.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use image::Digest;
+use image::digest::Summing;
+use stage::{Error, Result};
+
+use crate::disk::random_id;
+use crate::store::Store;
+
+/// A blob that is being written. Dropped before it is kept, it is gone.
+pub struct Aside {
+    path: PathBuf,
+    file: Summing<File>,
+}
+
+impl Aside {
+    /// Begin one.
+    pub fn make(store: &Store) -> Result<Aside> {
+        let path = store.incoming().join(random_id(8)?);
+        let file = File::create_new(&path);
+        let file = file.map_err(|error| Error::io(path.display(), &error))?;
+        Ok(Aside { path, file: Summing::new(file) })
+    }
+
+    /// The name of what has been written, and how many bytes it is.
+    pub fn sum(&self) -> (Digest, u64) {
+        self.file.so_far()
+    }
+
+    /// Let it be a blob of the store.
+    pub fn keep(&self, store: &Store) -> Result<()> {
+        store.layout().adopt(&self.path, &self.sum().0)
+    }
+}
+
+impl Write for Aside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // It is not there any more if it was kept.
+        fs::remove_file(&self.path).ok();
+    }
+}
