@@ -19,7 +19,7 @@ use crate::sys;
 
 /// How long a registry, or the network, is left alone before it is tried again.
 const PAUSES: [Duration; 3] =
-    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
+    [Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
 
 /// Bring the layer `blob`, and say so. None if the layout has it.
 pub(super) fn layer(

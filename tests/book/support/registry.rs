@@ -60,7 +60,7 @@ impl Real {
 
     fn configured(folder: Folder, port: u16, tls: &str) -> Real {
         let (data, log) =
-            (folder.at("data"), "level: fatal, accesslog: {disabled: true}");
+            (folder.at("data"), "level: error, accesslog: {disabled: true}");
         let text = format!(
             "version: 0.1\nlog: {{{log}}}\nstorage: {{filesystem: {{rootdirectory: {data}}}}}\n\
              http: {{addr: \"127.0.0.1:{port}\"{tls}}}\n"
@@ -75,7 +75,8 @@ impl Real {
         format!("127.0.0.1:{}/{path}", self.port)
     }
 
-    /// Let skopeo copy `from` here, as `path`.
+    /// Let skopeo copy `from` here, as `path`. It compresses what is plain, unless it is told to
+    /// preserve digests.
     pub fn fill(&self, from: &str, path: &str, options: &[&str]) {
         let place = format!("docker://{}", self.name(path));
         let copy = ["copy", "--quiet", "--dest-tls-verify=false"];
@@ -200,6 +201,9 @@ pub fn archive(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header.set_cksum();
     let mut tar = tar::Builder::new(Vec::new());
     tar.append_data(&mut header, name, content).expect("into memory");
