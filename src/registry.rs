@@ -9,6 +9,7 @@
 //! | `client.rs` | how does one ask a server, and not wait for ever? |
 //! | `auth.rs` | how does a registry come to know who asks? |
 //! | `login.rs` | who are we, to a registry? |
+//! | `refusal.rs` | why does a registry not give what it is asked for? |
 //! | `progress.rs` | how is somebody who waits told how far it is? |
 //! | `several.rs` | how are several blobs on their way at once? |
 
@@ -17,9 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use image::manifest::{DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, INDEX, MANIFEST};
-use image::shown;
 use indicatif::ProgressBar;
-use serde_json::Value;
 use stage::{Error, Result};
 use ureq::http::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 
@@ -32,6 +31,7 @@ mod auth;
 mod client;
 mod login;
 pub(crate) mod progress;
+mod refusal;
 pub(crate) mod several;
 
 /// Where Docker Hub is.
@@ -258,19 +258,15 @@ impl Registry {
     fn refusal(&self, answer: &mut Response, what: &str) -> Trouble {
         let status = answer.status().as_u16();
         let said = self.client.text(&self.base, answer).ok();
-        let said = said.and_then(|text| reason(&text)).unwrap_or_default();
-        let line = |why: &str| self.says(format!("{why}{said}"));
+        let reason = said.and_then(|text| refusal::reason(&text)).unwrap_or_default();
+        let line = self.says(format!("{}{reason}", refusal::words(status, what)));
+        let line = match status {
+            401 | 403 | 429 => line.hint(self.auth.advice()),
+            _ => line,
+        };
         match status {
-            401 => line(&format!("no {what} for whom it does not know"))
-                .hint(self.auth.advice())
-                .into(),
-            403 => line(&format!("no {what} for us")).hint(self.auth.advice()).into(),
-            404 => line(&format!("there is no {what}")).into(),
-            429 => Trouble::Broken(
-                line("it has been asked too often").hint(self.auth.advice()),
-            ),
-            500.. => Trouble::Broken(line(&format!("it answers {status}"))),
-            _ => line(&format!("no {what}: it answers {status}")).into(),
+            429 | 500.. => Trouble::Broken(line),
+            _ => Trouble::Refused(line),
         }
     }
 
@@ -313,13 +309,4 @@ fn find_origin(client: &Client, host: &str, plain_http: bool) -> Result<String> 
 fn begins_at(answer: &Response) -> Option<u64> {
     let range = answer.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
-}
-
-/// What the registry says itself about a failure, fit for our line.
-fn reason(text: &[u8]) -> Option<String> {
-    let said: Value = serde_json::from_slice(text).ok()?;
-    let first = said.get("errors")?.get(0)?;
-    let part = |name: &str| first.get(name)?.as_str().map(shown);
-    let (code, message) = (part("code")?, part("message").unwrap_or_default());
-    Some(format!(" ({})", format!("{code} {message}").trim()))
 }

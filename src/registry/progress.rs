@@ -28,7 +28,9 @@ impl Progress {
     /// `quiet`: neither bars nor lines.
     pub(crate) fn new(quiet: bool) -> Progress {
         let bars = !quiet && stderr().is_terminal();
-        let lines = !quiet && !(bars && stdout().is_terminal());
+        // On one terminal, the bars stay, and say it.
+        let seen = bars && stdout().is_terminal();
+        let lines = !(quiet || seen);
         Progress { bars: bars.then(MultiProgress::new), lines }
     }
 

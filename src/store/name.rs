@@ -224,53 +224,20 @@ mod tests {
         assert_eq!(Name::parse("debian:latest").unwrap().to_string(), "debian");
     }
 
+    #[rustfmt::skip]
+    const WRONG: &[&str] = &[
+        "", "/", "a/", "/a", "a//b", "../x", ".", "a..b", "a___b", "-a", "a-", "A", "a b",
+        "a\nb", "\u{1b}[2J", "é", "a:", "a:.x", "a:-x", "a:b:c", "a:b/c", "a@b",
+        "a@sha256:0", "a@b@c", "localhost:/a", "localhost:0/a", "localhost:65536/a",
+        "localhost:+5/a", "-a.b/c", "a_b.c/d", ".a/b", "../x", "a.b/../c", "a.b//c",
+        "a.b/", "[::1/a", "[::g]/a", "user@host.x/a", "http://a.b/c",
+    ];
+
     #[test]
     fn what_is_no_name_is_refused_in_one_line() {
         let long = "a".repeat(4000);
         let tag = format!("a:{}", "t".repeat(129));
-        let wrong = [
-            "",
-            "/",
-            "a/",
-            "/a",
-            "a//b",
-            "../x",
-            ".",
-            "a..b",
-            "a___b",
-            "-a",
-            "a-",
-            "A",
-            "a b",
-            "a\nb",
-            "\u{1b}[2J",
-            "é",
-            "a:",
-            "a:.x",
-            "a:-x",
-            "a:b:c",
-            "a:b/c",
-            "a@b",
-            "a@sha256:0",
-            "a@b@c",
-            "localhost:/a",
-            "localhost:0/a",
-            "localhost:65536/a",
-            "localhost:+5/a",
-            "-a.b/c",
-            "a_b.c/d",
-            ".a/b",
-            "../x",
-            "a.b/../c",
-            "a.b//c",
-            "a.b/",
-            "[::1/a",
-            "[::g]/a",
-            "user@host.x/a",
-            "http://a.b/c",
-            &long,
-            &tag,
-        ];
+        let wrong = WRONG.iter().copied().chain([long.as_str(), &tag]);
         for name in wrong {
             let error = Name::parse(name).expect_err(name);
             let line = error.to_string();
