@@ -46,7 +46,7 @@ pub fn save<W: Write>(
 ) -> Result<()> {
     let _work = store.work()?;
     let images = which.iter().map(|which| store.image(which));
-    let images = images.collect::<Result<Vec<_>>>().map_err(|error| error.status(1))?;
+    let images = images.collect::<Result<Vec<_>>>()?;
     let mut archive = Builder::new(out()?);
     let (mut index, mut entries) = (Index::default(), Vec::<Entry>::new());
     let mut blobs: Vec<Descriptor> = Vec::new();
@@ -236,8 +236,8 @@ impl Archive<'_> {
 
     /// Let the file `path` be a blob of the store: the one that is `expected`, or else a layer.
     fn adopt(&self, path: &Path, expected: Option<&Descriptor>) -> Result<Descriptor> {
-        let mut aside = Aside::make(self.store)?;
-        let copied = std::io::copy(&mut self.open(path)?, &mut aside);
+        let aside = Aside::make(self.store)?;
+        let copied = std::io::copy(&mut self.open(path)?, &mut aside.writer());
         copied.map_err(|error| Error::io(path.display(), &error))?;
         let (digest, size) = aside.sum();
         let media_type = match expected {

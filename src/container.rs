@@ -32,6 +32,7 @@ use crate::disk::{hold_alone, random_id, read_json, sync_folder, write_json};
 use crate::network::names::{self, Neighbour};
 use crate::spec::{IMAGE_ID, Spec};
 use crate::store::Store;
+use crate::volumes;
 
 /// The exit status of a container whose engine was killed: 128 + SIGKILL.
 const KILLED: u8 = 137;
@@ -199,6 +200,7 @@ impl Container {
             make_folder(&layers.upper, 0o755)?;
             make_folder(&layers.work, 0o755)?;
         }
+        volumes::make(spec, folder)?;
         make_folder(&container.plan.rootfs(), 0o700)?;
         write_json(&folder.join("config.json"), spec)?;
         let state =

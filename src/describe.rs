@@ -23,6 +23,7 @@ use crate::spec::{
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
 use crate::users;
+use crate::volumes;
 
 /// What somebody wants to run.
 #[derive(Debug, Clone, Default)]
@@ -118,11 +119,7 @@ pub fn spec(
     plan: &Plan,
     network: &Setup,
 ) -> Result<Spec> {
-    let lower = match (&request.rootfs, from.image) {
-        (Some(folder), _) => vec![resolved(folder)?],
-        (None, Some(image)) => image.layers.iter().rev().cloned().collect(),
-        (None, None) => vec!["/".into()],
-    };
+    let lower = lower(request, from.image)?;
     let settings =
         from.image.map(|image| image.config.config.clone()).unwrap_or_default();
     let asked = request.user.clone().or(said(&settings.user));
@@ -137,6 +134,7 @@ pub fn spec(
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
     mounts.extend(furniture(store, request, plan, network)?);
+    mounts.extend(volumes::mounts(&settings, plan, &mounts)?);
     mounts.extend(devices);
     Ok(Spec {
         oci_version: "1.2.0".into(),
@@ -151,6 +149,15 @@ pub fn spec(
         mounts,
         linux: linux(request, network, plan, resources),
         annotations: annotations(network, from.image),
+    })
+}
+
+/// What the container stands on, the topmost first.
+fn lower(request: &Request, image: Option<&Image>) -> Result<Vec<PathBuf>> {
+    Ok(match (&request.rootfs, image) {
+        (Some(folder), _) => vec![resolved(folder)?],
+        (None, Some(image)) => image.layers.iter().rev().cloned().collect(),
+        (None, None) => vec!["/".into()],
     })
 }
 

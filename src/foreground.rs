@@ -71,9 +71,7 @@ pub fn run(store: &Store, options: &Options) -> Result<u8> {
         }
         _ => container.remove(store)?,
     }
-    let Ending { status, oom_kills } = ending?;
-    tell_of_kills(oom_kills, &spec);
-    Ok(status)
+    ending?.tell(&spec)
 }
 
 /// How a container has ended.
@@ -105,9 +103,18 @@ fn see_to_its_end(
     Ok(Ending { status, oom_kills: contained.limits.end(stage)? })
 }
 
+impl Ending {
+    /// The status; and a warning, if the kernel had to help.
+    fn tell(self, spec: &Spec) -> Result<u8> {
+        if self.oom_kills > 0 {
+            tell_of_kills(self.oom_kills, spec);
+        }
+        Ok(self.status)
+    }
+}
+
 fn tell_of_kills(count: u64, spec: &Spec) {
     let processes = match count {
-        0 => return,
         1 => "a process".into(),
         _ => format!("{count} processes"),
     };

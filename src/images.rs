@@ -41,49 +41,15 @@ pub fn list(store: &Store, list: &List) -> Result<Vec<String>> {
     let shared = shared(&all);
     let mut shown: Vec<&Image> = all.iter().filter(|image| list.wants(image)).collect();
     shown.sort_by_key(|image| std::cmp::Reverse(made(image)));
-    let id = |image: &Image| match list.no_trunc {
-        true => image.id.to_string(),
-        false => image.id.short().into(),
-    };
     if list.quiet {
         let mut seen = BTreeSet::new();
         let shown = shown.iter().filter(|image| seen.insert(&image.id));
-        return Ok(shown.map(|image| id(image)).collect());
+        return Ok(shown.map(|image| list.id(image)).collect());
     }
-    let mut table = vec![list.row([
-        "REPOSITORY",
-        "TAG",
-        "DIGEST",
-        "IMAGE ID",
-        "CREATED",
-        "SIZE",
-        "SHARED",
-    ])];
-    for image in shown {
-        let (repository, tag) = repository_and_tag(image.name.as_ref());
-        let digest = image.manifest.digest.to_string();
-        let (created, size) =
-            (times::ago(image.config.created.as_deref()), in_decimals(image.size()));
-        let shared = in_decimals(
-            image
-                .layers
-                .iter()
-                .zip(&image.sizes)
-                .filter(|(layer, _)| shared.contains(*layer))
-                .map(|(_, size)| size)
-                .sum(),
-        );
-        table.push(list.row([
-            &repository,
-            &tag,
-            &digest,
-            &id(image),
-            &created,
-            &size,
-            &shared,
-        ]));
-    }
-    Ok(aligned(&table))
+    let header = ["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE", "SHARED"];
+    let rows = shown.iter().map(|image| list.row(list.cells(image, &shared)));
+    let header = list.row(header.map(String::from));
+    Ok(aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))
 }
 
 impl List {
@@ -96,9 +62,27 @@ impl List {
         named && (!self.dangling || image.name.is_none())
     }
 
-    fn row(&self, cells: [&str; 7]) -> Vec<String> {
-        let cells = cells.iter().enumerate().filter(|(at, _)| *at != 2 || self.digests);
-        cells.map(|(_, cell)| cell.to_string()).collect()
+    fn id(&self, image: &Image) -> String {
+        match self.no_trunc {
+            true => image.id.to_string(),
+            false => image.id.short().into(),
+        }
+    }
+
+    fn cells(&self, image: &Image, shared: &BTreeSet<PathBuf>) -> [String; 7] {
+        let (repository, tag) = repository_and_tag(image.name.as_ref());
+        let digest = image.manifest.digest.to_string();
+        let created = times::ago(image.config.created.as_deref());
+        let layers = image.layers.iter().zip(&image.sizes);
+        let shared =
+            layers.filter(|(layer, _)| shared.contains(*layer)).map(|(_, size)| size);
+        let (size, shared) = (in_decimals(image.size()), in_decimals(shared.sum()));
+        [repository, tag, digest, self.id(image), created, size, shared]
+    }
+
+    fn row(&self, cells: [String; 7]) -> Vec<String> {
+        let cells = cells.into_iter().enumerate();
+        cells.filter(|(at, _)| *at != 2 || self.digests).map(|(_, cell)| cell).collect()
     }
 }
 
@@ -147,13 +131,13 @@ pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
         return Err(Error::input("`host` is the machine itself: take another name"));
     }
     let _work = store.work()?;
-    let image = store.image(which).map_err(|error| error.status(1))?;
+    let image = store.image(which)?;
     store.keep(&image.manifest, &[name]).map(drop)
 }
 
 /// Take away the image `which`, or one of its names; what was done, a line for each thing.
 pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
-    let image = store.image(which).map_err(|error| error.status(1))?;
+    let image = store.image(which)?;
     let names: Vec<Name> = names_of(store, &image)?;
     let (mut done, is_last) = (Vec::new(), names.len() <= 1);
     let users = container::users_of(store, &image.id)?;
@@ -162,8 +146,7 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
         return Err(Error::input(format!(
             "image {which} is in use: container {user} stands on it"
         ))
-        .hint(format!("remove that first (fakedocker rm {user}), or let the image lose its name: rmi -f"))
-        .status(1));
+        .hint(format!("remove that first (fakedocker rm {user}), or let the image lose its name: rmi -f")));
     }
     if image.name.is_none() && names.len() > 1 && !force {
         let id = image.id.short();
@@ -171,8 +154,7 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
             "image {id} has several names: {}",
             listed(&names)
         ))
-        .hint("name one of them, or remove all with -f")
-        .status(1));
+        .hint("name one of them, or remove all with -f"));
     }
     store.change(|index| {
         let gone = image.name.clone().map_or_else(|| names.clone(), |name| vec![name]);
@@ -241,7 +223,7 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
 
 /// How the image `which` was made, the last step first.
 pub fn history(store: &Store, which: &str, no_trunc: bool) -> Result<Vec<String>> {
-    let image = store.image(which).map_err(|error| error.status(1))?;
+    let image = store.image(which)?;
     let header = ["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"].map(String::from);
     let mut sizes = image.sizes.iter();
     let mut rows = Vec::new();
@@ -272,7 +254,7 @@ fn row_of(step: &Step, size: u64, no_trunc: bool) -> Vec<String> {
 
 /// All that is known of the image `which`: Docker's names, as JSON.
 pub fn inspect(store: &Store, which: &str) -> Result<Value> {
-    let image = store.image(which).map_err(|error| error.status(1))?;
+    let image = store.image(which)?;
     let names = names_of(store, &image)?;
     let digest = &image.manifest.digest;
     let config = &image.config;

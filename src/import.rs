@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use image::manifest::{
     CONFIG, Config, Descriptor, LAYER, MANIFEST, Manifest, Platform, Rootfs, Settings,
@@ -17,7 +16,7 @@ use stage::{Error, Result};
 
 use crate::bars::{self, Watched};
 use crate::decode::{self, Compression};
-use crate::store::aside::Aside;
+use crate::store::aside::{Aside, Writer};
 use crate::store::{Image, Name, Store};
 use crate::times;
 
@@ -64,13 +63,12 @@ fn keep(
         Some(suffix) => (reader, format!("{LAYER}{suffix}")),
         None => (Box::new(decode::decode(reader)?), LAYER.into()),
     };
-    let copy = Arc::new(Mutex::new(Aside::make(store)?));
+    let copy = Aside::make(store)?;
     let mut draft = store.layers().begin_unnamed()?;
-    let diff_id = draft.fill(Box::new(Tee { reader, copy: copy.clone() }), &[])?;
+    let diff_id = draft.fill(Box::new(Tee { reader, copy: copy.writer() }), &[])?;
     if draft.is_empty() {
         return Err(Error::input("the archive holds no files"));
     }
-    let copy = copy.lock().unwrap_or_else(PoisonError::into_inner);
     copy.keep(store)?;
     store.layers().keep(vec![(diff_id.clone(), draft)])?;
     let (digest, size) = copy.sum();
@@ -80,14 +78,13 @@ fn keep(
 /// What is read is copied.
 struct Tee {
     reader: Box<dyn Read + Send>,
-    copy: Arc<Mutex<Aside>>,
+    copy: Writer,
 }
 
 impl Read for Tee {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.reader.read(buffer)?;
-        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        copy.write_all(&buffer[..length])?;
+        self.copy.write_all(&buffer[..length])?;
         Ok(length)
     }
 }

@@ -9,7 +9,7 @@ use stage::{Error, Pid, Result};
 
 use crate::container::{self, Known, State};
 use crate::limits::{self, is_paused};
-use crate::spec::Mount;
+use crate::spec::{IMAGE_ID, IMAGE_NAME, Mount, STOP_SIGNAL};
 use crate::store::Store;
 
 /// All that is known of the container that `which` means.
@@ -28,7 +28,10 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
         "Path": spec.process.args.first(),
         "Args": spec.process.args.get(1..),
         "State": state_of(state, first, group.as_ref())?,
+        "Image": spec.annotations.get(IMAGE_ID),
         "Config": {
+            "Image": spec.annotations.get(IMAGE_NAME),
+            "StopSignal": spec.annotations.get(STOP_SIGNAL),
             "Hostname": spec.hostname,
             "Env": spec.process.env,
             "WorkingDir": spec.process.cwd,

@@ -18,6 +18,7 @@
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
 //! | `users.rs` | as whom does a process run in a container? |
 //! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
+//! | `volumes.rs` | what of a container is not the image's business? |
 //! | `network.rs` | which network does a container get? |
 //! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
@@ -64,6 +65,7 @@ pub mod sys;
 pub mod times;
 pub mod userns;
 pub mod users;
+pub mod volumes;
 
 /// Take away what killed engines have left on the machine, and in `store`: every command begins
 /// with it.

@@ -16,7 +16,7 @@ use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
 use crate::limits::Limits;
 use crate::spec::{Spec, User};
-use crate::userns;
+use crate::{userns, volumes};
 
 /// A container that has been started. In this order it goes: nobody is in the group any more
 /// when that is removed.
@@ -174,7 +174,10 @@ fn start<'s>(
 /// Make the image a file system of our own.
 fn stand_on_image(stage: &Stage, spec: &Spec) -> Result<()> {
     match spec.users() {
-        None => stack(stage, &spec.stacks()?, &spec.root.path),
+        None => {
+            stack(stage, &spec.stacks()?, &spec.root.path)?;
+            volumes::fill(spec, &spec.root.path)
+        }
         // The host's root has stacked it. What came with our copy of its mounts is locked to
         // its place, and cannot become "/": a bind mount of it is ours, and can.
         Some(_) => pivot::make_mount_point(stage, &spec.root.path),

@@ -19,6 +19,7 @@ use user::Maps;
 
 use crate::run::stack;
 use crate::spec::{IdMapping, Mount, Namespace, Spec};
+use crate::volumes;
 
 /// What `--userns` can be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,6 +122,7 @@ pub fn prepare(stage: &Stage, spec: &Spec, maps: &Maps, users: &OwnedFd) -> Resu
     stack(stage, &[(place, layers)], &inside.root.path)?;
     // The upper layer is not idmapped: overlayfs itself writes there, too, as who mounted it.
     give_to_root(maps, &inside.root.path)?;
+    volumes::fill(spec, &inside.root.path)?;
     join_network(stage, &mut inside)?;
     let shop = Root::open(workshop)?;
     let volumes = inside.mounts.iter_mut().filter(|mount| mount.kind == "bind");

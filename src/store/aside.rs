@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image::Digest;
 use image::digest::Summing;
@@ -16,7 +17,18 @@ use crate::store::Store;
 /// A blob that is being written. Dropped before it is kept, it is gone.
 pub struct Aside {
     path: PathBuf,
-    file: Summing<File>,
+    file: Writer,
+}
+
+/// Writes to it, from another thread if need be.
+#[derive(Clone)]
+pub struct Writer(Arc<Mutex<Summing<File>>>);
+
+impl Writer {
+    fn file(&self) -> MutexGuard<'_, Summing<File>> {
+        // Who panicked has written nothing that would not be seen in the sum.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Aside {
@@ -25,12 +37,17 @@ impl Aside {
         let path = store.incoming().join(random_id(8)?);
         let file = File::create_new(&path);
         let file = file.map_err(|error| Error::io(path.display(), &error))?;
-        Ok(Aside { path, file: Summing::new(file) })
+        Ok(Aside { path, file: Writer(Arc::new(Mutex::new(Summing::new(file)))) })
+    }
+
+    /// To write to it.
+    pub fn writer(&self) -> Writer {
+        self.file.clone()
     }
 
     /// The name of what has been written, and how many bytes it is.
     pub fn sum(&self) -> (Digest, u64) {
-        self.file.so_far()
+        self.file.file().so_far()
     }
 
     /// Let it be a blob of the store.
@@ -39,13 +56,13 @@ impl Aside {
     }
 }
 
-impl Write for Aside {
+impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file().flush()
     }
 }
 

@@ -18,6 +18,7 @@
 //! | `usermode.rs` | and how does that somebody reach the world? |
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
+//! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
@@ -32,6 +33,7 @@ mod networks;
 mod outside;
 mod rootless;
 mod statuses;
+mod store;
 mod terminal;
 mod usermode;
 mod userns;

@@ -10,7 +10,30 @@ use fakedocker::store::{Name, Store};
 use fakedocker::{archive, images, import};
 use stage::{Error, Result};
 
-use crate::{Inspect, each, show};
+use crate::{Inspect, each, registry, show};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make an image from the tarball of a root file system
+    Import(Import),
+    #[command(flatten)]
+    Registry(registry::Command),
+    /// Write images into an archive
+    Save(Save),
+    /// Get the images out of an archive
+    Load(Load),
+    /// List images
+    Images(Images),
+    /// Remove images
+    Rmi(Rmi),
+    /// Give an image another name as well
+    Tag(Tag),
+    /// Show how an image was made
+    History(History),
+    /// What can be done with images
+    #[command(subcommand)]
+    Image(Image),
+}
 
 #[derive(Args)]
 pub struct Import {
@@ -101,6 +124,8 @@ pub struct History {
 pub enum Image {
     /// Make an image from the tarball of a root file system
     Import(Import),
+    #[command(flatten)]
+    Registry(registry::Command),
     /// Write images into an archive
     Save(Save),
     /// Get the images out of an archive
@@ -129,10 +154,27 @@ pub struct Prune {
     force: bool,
 }
 
-impl Image {
+impl Command {
     pub fn play(&self, store: &Store) -> Result<u8> {
         match self {
+            Command::Import(args) => args.play(store),
+            Command::Registry(command) => command.play(store),
+            Command::Save(args) => args.play(store),
+            Command::Load(args) => args.play(store),
+            Command::Images(args) => args.play(store),
+            Command::Rmi(args) => args.play(store),
+            Command::Tag(args) => args.play(store),
+            Command::History(args) => args.play(store),
+            Command::Image(args) => args.play(store),
+        }
+    }
+}
+
+impl Image {
+    fn play(&self, store: &Store) -> Result<u8> {
+        match self {
             Image::Import(args) => args.play(store),
+            Image::Registry(command) => command.play(store),
             Image::Save(args) => args.play(store),
             Image::Load(args) => args.play(store),
             Image::Ls(args) => args.play(store),

@@ -18,9 +18,7 @@ mod limits;
 mod registry;
 mod run;
 
-use images::{History, Image, Images, Import, Load, Rmi, Save, Tag};
 use limits::Limits;
-use registry::{Pull, Push};
 use run::Run;
 
 /// A container engine that is the sum of its lessons
@@ -41,27 +39,8 @@ enum Command {
     Run(Box<Run>),
     /// Run a command in a running container
     Exec(Exec),
-    /// Make an image from the tarball of a root file system
-    Import(Import),
-    /// Get an image from a registry
-    Pull(Pull),
-    /// Send an image to a registry
-    Push(Push),
-    /// Write images into an archive
-    Save(Save),
-    /// Get the images out of an archive
-    Load(Load),
-    /// List images
-    Images(Images),
-    /// Remove images
-    Rmi(Rmi),
-    /// Give an image another name as well
-    Tag(Tag),
-    /// Show how an image was made
-    History(History),
-    /// What can be done with images
-    #[command(subcommand)]
-    Image(Image),
+    #[command(flatten)]
+    Images(images::Command),
     /// Remove containers that have ended
     Rm(Containers),
     /// Show what is known of containers or images, as JSON
@@ -141,7 +120,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    play(&cli).map_or_else(|error| stage::fail(&error), ExitCode::from)
+    let played = play(&cli).map_err(|error| match &cli.command {
+        // Only where a command of the user's has a status does a failure of ours need another.
+        Command::Run(_) | Command::Exec(_) => error,
+        _ if error.exit_status() == stage::FAILED => error.status(1),
+        _ => error,
+    });
+    played.map_or_else(|error| stage::fail(&error), ExitCode::from)
 }
 
 fn play(cli: &Cli) -> Result<u8> {
@@ -169,16 +154,7 @@ fn play(cli: &Cli) -> Result<u8> {
             sys::close_inherited()?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
-        Command::Import(args) => args.play(&store(false)?),
-        Command::Pull(args) => args.play(&store(false)?),
-        Command::Push(args) => args.play(&store(false)?),
-        Command::Save(args) => args.play(&store(false)?),
-        Command::Load(args) => args.play(&store(false)?),
         Command::Images(args) => args.play(&store(false)?),
-        Command::Rmi(args) => args.play(&store(false)?),
-        Command::Tag(args) => args.play(&store(false)?),
-        Command::History(args) => args.play(&store(false)?),
-        Command::Image(args) => args.play(&store(false)?),
         Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
         Command::Inspect(args) => {
             let store = store(false)?;
@@ -263,7 +239,7 @@ fn update(store: &Store, args: &Update) -> Result<u8> {
 
 /// Another failure: the last one is for the exit status.
 fn note(result: &mut Result<u8>, error: Error) {
-    if let Err(earlier) = std::mem::replace(result, Err(error.status(1))) {
+    if let Err(earlier) = std::mem::replace(result, Err(error)) {
         stage::fail(&earlier);
     }
 }

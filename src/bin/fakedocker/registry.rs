@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use fakedocker::store::{Name, Store};
 use fakedocker::{pull, push, registry};
 use stage::{Error, Result};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Get an image from a registry
+    Pull(Pull),
+    /// Send an image to a registry
+    Push(Push),
+}
 
 #[derive(Args)]
 struct Manners {
@@ -38,6 +46,15 @@ pub struct Push {
     manners: Manners,
     /// The image's name, with the registry that it is for: localhost:5000/debian
     name: String,
+}
+
+impl Command {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        match self {
+            Command::Pull(args) => args.play(store),
+            Command::Push(args) => args.play(store),
+        }
+    }
 }
 
 impl Manners {

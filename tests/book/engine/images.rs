@@ -106,7 +106,7 @@ fn what_is_no_tarball_leaves_the_store_as_it_was() {
         let before = store.contents();
         for tarball in wrong {
             let ending = store.engine(&["import", &tarball, "new"]).end();
-            ending.assert_status(125).assert_one_error();
+            ending.assert_status(1).assert_one_error();
             assert_eq!(store.contents(), before, "{tarball}");
         }
         store.run(&["new", "true"]).end().assert_status(125).assert_one_error();

@@ -3,6 +3,7 @@
 pub mod console;
 pub mod engine;
 pub mod items;
+pub mod layout;
 pub mod machine;
 pub mod narration;
 pub mod processes;
