@@ -65,17 +65,19 @@ pub fn pull(store: &Store, name: &Name, options: &Options) -> Result<Pulled> {
     if let Some(image) = present(store, name, &found) {
         return Ok(Pulled { image, digest, is_new: false });
     }
-    let blobs = match bring(store, &registry, &found, options) {
-        Ok(blobs) => blobs,
-        Err(trouble) => return Err(give_up(store, &found, trouble)),
-    };
+    let progress = Progress::new(options.quiet);
+    let brought = bring(store, &registry, &found, options, &progress);
+    let blobs = brought.map_err(|trouble| give_up(store, &found, trouble))?;
+    let unpacking = progress.wait("unpacking");
     let added = add(store, &work, name, &found, &blobs);
-    if added.is_err() {
+    unpacking.finish_and_clear();
+    let image = added.inspect_err(|_| {
         drop(work);
         found.blobs().for_each(|blob| forget(store, blob));
-        store.collect()?;
-    }
-    Ok(Pulled { image: added?, digest, is_new: true })
+        // What stays is rubbish, for a later command. The failure itself is what is told.
+        store.collect().ok();
+    })?;
+    Ok(Pulled { image, digest, is_new: true })
 }
 
 impl Found {
@@ -98,6 +100,7 @@ fn bring(
     registry: &Registry,
     found: &Found,
     options: &Options,
+    progress: &Progress,
 ) -> Result<Vec<Whole>, Trouble> {
     let parts = &found.parts;
     let (bar, stop) = (ProgressBar::hidden(), AtomicBool::new(false));
@@ -108,10 +111,9 @@ fn bring(
     };
     let asked = options.platform.as_ref();
     choose::check_config(&Config::parse(&text)?, parts.layers.len(), asked)?;
-    let progress = Progress::new(options.quiet);
     let layers: Vec<&Descriptor> = parts.layers.iter().collect();
     let brought = each_once(&layers, |layer, stop| {
-        fetch::layer(store, registry, layer, &progress, stop)
+        fetch::layer(store, registry, layer, progress, stop)
     })?;
     Ok(brought.into_iter().chain([config]).flatten().collect())
 }

@@ -4,7 +4,7 @@
 //! for by its digest is compared with it, so that from the first digest on nobody between us and
 //! whoever made the image can put another in its place. Read image-index.md and manifest.md.
 
-use image::layout::check;
+use image::layout::{check, check_length};
 use image::manifest::{
     CONFIG, Config, DOCKER_MANIFEST, Descriptor, Index, LAYER, MANIFEST, Manifest,
     Platform,
@@ -166,6 +166,7 @@ fn check_parts(parts: &Manifest) -> Result<()> {
             shown(config)
         )));
     }
+    check_length(&parts.config.digest, parts.config.size)?;
     parts.layers.iter().try_for_each(check_layer)
 }
 

@@ -3,6 +3,7 @@
 //! On a terminal by a bar for each layer; else by a line when a layer is done.
 
 use std::io::{IsTerminal, stderr, stdout};
+use std::time::Duration;
 
 use image::Digest;
 use image::manifest::Descriptor;
@@ -32,6 +33,14 @@ impl Progress {
         let seen = bars && stdout().is_terminal();
         let lines = !(quiet || seen);
         Progress { bars: bars.then(MultiProgress::new), lines }
+    }
+
+    /// Something takes its time, one does not know how long.
+    pub(crate) fn wait(&self, what: &'static str) -> ProgressBar {
+        let Some(bars) = &self.bars else { return ProgressBar::hidden() };
+        let bar = bars.add(ProgressBar::new_spinner()).with_message(what);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
     }
 
     /// `layer` is about to be brought.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use image::manifest::{Descriptor, LAYER, MANIFEST, Manifest, Platform};
 use image::{Digest, Layout};
@@ -579,6 +580,38 @@ fn two_that_want_the_same_ask_for_it_once() {
         let asked = fake.asked();
         let blobs = asked.iter().filter(|asked| asked.line.contains("/blobs/")).count();
         assert_eq!(blobs, 2, "a layer and a configuration: {asked:#?}");
+    });
+}
+
+#[test]
+fn four_that_pull_run_and_remove_the_same_do_not_harm_each_other() {
+    undisturbed(|| {
+        let (made, store) = (Made::new(), store());
+        let fake =
+            Fake::serving(&made, &image(&made, Platform::here(), "+gzip"), |_| None);
+        let name = fake.name("a");
+        store.run(&["old", "true"]).end().assert_status(0);
+        let before = store.contents();
+        let play = || {
+            for _ in 0..2 {
+                lines(&store.engine(&["pull", "-q", &name]).end());
+                // Another may have been faster in removing it, or be running it.
+                let run = store.run(&[&name, "true"]).end();
+                let remove = store.engine(&["rmi", &name]).end();
+                for (ending, failed) in [(run, 125), (remove, 1)] {
+                    if ending.status != Some(0) {
+                        let line = ending.assert_status(failed).assert_one_error();
+                        let expected = ["no image called", "is in use: container"];
+                        assert!(expected.iter().any(|it| line.contains(it)), "{line}");
+                    }
+                }
+            }
+        };
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(play))));
+        lines(&store.engine(&["pull", "-q", &name]).end());
+        store.run(&[&name, "true"]).end().assert_status(0).assert_quiet();
+        store.engine(&["rmi", &name]).end().assert_status(0);
+        assert_eq!(store.contents(), before);
     });
 }
 
