@@ -134,6 +134,8 @@ impl Store {
 
     /// The image `which`: a name, an ID or the beginning of one.
     pub fn image(&self, which: &str) -> Result<Image> {
+        // What the list leads to must not go before we have read it.
+        let _work = self.work()?;
         let index = self.list()?;
         let name = Name::parse(which);
         if name.as_ref().is_ok_and(Name::is_host) {
@@ -153,6 +155,7 @@ impl Store {
 
     /// All images: those with names by these, then those without.
     pub fn images(&self) -> Result<Vec<Image>> {
+        let _work = self.work()?;
         let entries = self.list()?.manifests;
         let mut images =
             entries.iter().map(|entry| self.read(entry)).collect::<Result<Vec<_>>>()?;
