@@ -13,7 +13,7 @@ use stage::{Error, Result};
 
 use crate::container;
 use crate::limits::units::in_decimals;
-use crate::store::{self, Image, Name, Store};
+use crate::store::{self, Image, Name, Store, incoming};
 use crate::times;
 
 /// What stands for a name that is not there.
@@ -191,7 +191,8 @@ fn listed(names: &[Name]) -> String {
 }
 
 /// Take away images without a name (or `all`) on which no container stands; a line for each, and
-/// the bytes of their files that are gone with them.
+/// the bytes of their files that are gone with them. So are parts of images, which nobody has
+/// gone on with.
 pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
     let images = store.images()?;
     let (mut unused, mut used) = (Vec::new(), Vec::new());
@@ -218,7 +219,8 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
         done.push(format!("deleted: {}", image.id));
     }
     store.collect()?;
-    Ok((done, gone.values().sum()))
+    let parts = incoming::forget_all(store)?;
+    Ok((done, gone.values().sum::<u64>() + parts))
 }
 
 /// How the image `which` was made, the last step first.

@@ -226,7 +226,7 @@ impl Store {
         let is_wanted =
             |path: &Path| path.file_name().is_some_and(|name| blobs.contains(name));
         remove_all(&self.layout.blobs(), |path| !is_wanted(path))?;
-        remove_all(&self.incoming(), |_| true)?;
+        remove_all(&self.incoming(), |path| !incoming::is_part(path))?;
         fs::remove_file(&rubbish).map_err(|error| Error::io(rubbish.display(), &error))
     }
 

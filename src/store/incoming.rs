@@ -22,6 +22,9 @@ use stage::{Error, Result};
 use super::Store;
 use crate::disk::{hold_alone, lock};
 
+/// What names of parts begin with.
+const PART: &str = "sha256-";
+
 /// A blob of which we bring the rest. Nobody else writes to it while this lives.
 #[derive(Debug)]
 pub(crate) struct Incoming<'b> {
@@ -161,16 +164,39 @@ impl Whole {
 
 /// Remove what there is of `blob`, unless somebody is at it.
 pub(crate) fn forget(store: &Store, blob: &Descriptor) {
-    let path = path(store, &blob.digest);
-    if let Some(held) = hold_alone(&path).filter(|held| is_at(held, &path)) {
-        // What stays is in nobody's way: a later pull sums it up.
-        fs::remove_file(&path).ok();
-        drop(held);
+    remove(&path(store, &blob.digest));
+}
+
+/// Remove all that nobody is at; how many bytes that was.
+pub(crate) fn forget_all(store: &Store) -> Result<u64> {
+    let folder = store.incoming();
+    let failed = |error| Error::io(folder.display(), &error);
+    let mut bytes = 0;
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if is_part(&path) {
+            bytes += remove(&path);
+        }
     }
+    Ok(bytes)
+}
+
+/// How many bytes that was.
+fn remove(path: &Path) -> u64 {
+    let Some(held) = hold_alone(path).filter(|held| is_at(held, path)) else { return 0 };
+    let length = held.metadata().map_or(0, |about| about.len());
+    // What stays is in nobody's way: a later pull sums it up.
+    fs::remove_file(path).map_or(0, |()| length)
+}
+
+/// Whether a pull may go on with `path`; others write blobs there that have no name yet.
+pub(crate) fn is_part(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(PART.as_bytes())
 }
 
 fn path(store: &Store, digest: &Digest) -> PathBuf {
-    store.incoming().join(format!("sha256-{}", digest.hex()))
+    store.incoming().join(format!("{PART}{}", digest.hex()))
 }
 
 /// Does `path` still lead to `file`?
