@@ -66,7 +66,8 @@ impl Auth {
 
     /// What to do about a refusal.
     pub(super) fn advice(&self) -> String {
-        let log_in = "`docker login` or `podman login` writes down who you are";
+        let log_in = "`podman login` or `docker login` writes down who you are \
+            (we ask no credential helper)";
         match &self.login {
             Some(login) => format!("{} says who you are; {log_in}", login.source),
             None => log_in.into(),

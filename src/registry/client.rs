@@ -250,3 +250,62 @@ pub(super) fn is_here(uri: &Uri) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn led_to(from: &str, place: &str) -> Result<Option<String>> {
+        let answer = http::Response::builder().header(LOCATION, place);
+        location(from, &answer.body(ureq::Body::builder().data("")).unwrap())
+    }
+
+    #[test]
+    fn places_are_whole_or_begin_at_the_host() {
+        let from = "https://a.b:1/v2/c";
+        for (place, whole) in [
+            ("/v2/x?y=z", "https://a.b:1/v2/x?y=z"),
+            ("https://d/e", "https://d/e"),
+            ("http://d/e", "http://d/e"),
+            ("//d/e", "https://d/e"),
+        ] {
+            assert_eq!(led_to(from, place).unwrap().as_deref(), Some(whole));
+        }
+        for nowhere in ["", "x", "ftp://d/e", "javascript:x"] {
+            assert!(led_to(from, nowhere).is_err(), "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_more_than_a_beginning() {
+        let base = origin("http://localhost:5000/v2/a");
+        for other in [
+            "http://localhost:5000@evil.org/v2/",
+            "http://localhost:50001/v2/",
+            "http://localhost:5000.evil.org/",
+            "https://localhost:5000/v2/",
+            "http://localhost/v2/",
+        ] {
+            assert_ne!(origin(other), base, "{other}");
+        }
+        assert_eq!(origin("http://localhost:5000?x"), base);
+    }
+
+    #[test]
+    fn only_this_machine_is_here() {
+        let here = |url: &str| is_here(&url.parse().unwrap());
+        for url in [
+            "http://127.0.0.1/",
+            "http://127.9.9.9:1/",
+            "http://[::1]:5/",
+            "http://LOCALHOST/",
+        ] {
+            assert!(here(url), "{url}");
+        }
+        for url in
+            ["http://128.0.0.1/", "http://localhost.evil.org/", "http://127.0.0.1@a.b/"]
+        {
+            assert!(!here(url), "{url}");
+        }
+    }
+}

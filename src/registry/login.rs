@@ -1,18 +1,18 @@
 //! Who are we, to a registry?
 //!
-//! `docker login` and `podman login` write it down: in `auths` of ~/.docker/config.json (in
-//! another folder if DOCKER_CONFIG names one), or of the file that REGISTRY_AUTH_FILE names, as
-//! podman has it. There is a name and a password for each registry, in base64.
+//! `podman login` and `docker login` write it down, in `auths` of a file: a name and a password
+//! for each registry, in base64. It is the file that REGISTRY_AUTH_FILE names; else podman's, in
+//! $XDG_RUNTIME_DIR or /run; else Docker's, ~/.docker/config.json, or in the folder DOCKER_CONFIG.
+//! Who does it with sudo is root here, too. Read containers-auth.json(5).
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use stage::{Error, Result, proc};
+use stage::{Result, proc};
 
+use crate::disk::read_json;
 use crate::sys;
 
 /// A name and a password.
@@ -45,15 +45,20 @@ struct Entry {
 impl Login {
     /// Ours at `registry`, if there is one.
     pub(super) fn at(registry: &str) -> Result<Option<Login>> {
-        let Some(path) = place() else { return Ok(None) };
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|error| Error::io(path.display(), &error))?,
-        };
-        let source = path.display().to_string();
-        let file: File = serde_json::from_slice(&text)
-            .map_err(|error| Error::input(format!("{source} is damaged: {error}")))?;
-        Ok(pair_for(registry, file).map(|pair| Login { pair, source }))
+        for path in places() {
+            let file = match read_json(&path) {
+                // Somebody else's: what is public can be had without.
+                Err(error) if error.is_refusal() => {
+                    stage::warn(format!("we may not read who we are: {error}"));
+                    None
+                }
+                file => file?,
+            };
+            if let Some(pair) = file.and_then(|file| pair_for(registry, file)) {
+                return Ok(Some(Login { pair, source: path.display().to_string() }));
+            }
+        }
+        Ok(None)
     }
 
     /// As a header says it: RFC 7617.
@@ -73,14 +78,20 @@ fn pair_for(registry: &str, file: File) -> Option<String> {
     entries.find_map(|(_, entry)| entry.auth.filter(|pair| !pair.is_empty()))
 }
 
-fn place() -> Option<PathBuf> {
+/// Where to look, one after the other.
+fn places() -> Vec<PathBuf> {
     let named =
         |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    named("REGISTRY_AUTH_FILE").or_else(|| {
-        let home = || named("HOME").or_else(|| sys::home_of(proc::uid_outside()));
-        let folder = named("DOCKER_CONFIG").or_else(|| Some(home()?.join(".docker")));
-        Some(folder?.join("config.json"))
-    })
+    if let Some(file) = named("REGISTRY_AUTH_FILE") {
+        return vec![file];
+    }
+    let uid = proc::uid_outside();
+    let podmans = named("XDG_RUNTIME_DIR").map(|folder| folder.join("containers"));
+    let podmans = podmans.unwrap_or_else(|| format!("/run/containers/{uid}").into());
+    let home = || named("HOME").or_else(|| sys::home_of(uid));
+    let dockers = named("DOCKER_CONFIG").or_else(|| Some(home()?.join(".docker")));
+    let dockers = dockers.map(|folder| folder.join("config.json"));
+    [podmans.join("auth.json")].into_iter().chain(dockers).collect()
 }
 
 #[cfg(test)]
