@@ -30,9 +30,10 @@ stack_root() {
     mount -t proc proc "$root/proc"
     mount -t sysfs sysfs "$root/sys"
     mount -t devtmpfs devtmpfs "$root/dev"
-    mkdir -p "$root"/dev/{pts,shm,mqueue}
-    # As systemd does: whoever opens it has the kernel load its module (lesson 14).
+    mkdir -p "$root"/dev/{pts,shm,mqueue,mapper}
+    # As systemd does: whoever opens them has the kernel load their modules (lessons 14, 19).
     mknod "$root/dev/loop-control" c 10 237
+    mknod "$root/dev/mapper/control" c 10 236
     mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts "$root/dev/pts"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t mqueue mqueue "$root/dev/mqueue"

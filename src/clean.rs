@@ -23,6 +23,7 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
     done.extend(network::sweep()?);
     done.extend(lesson(9, cgroup::sweep()?));
     done.extend(lesson(18, overlay::sweep()?));
+    done.extend(lesson(19, cow::mapper::sweep()?));
     if root.is_dir() {
         // What our containers have written may be their users'.
         rootless::enter(false)?;

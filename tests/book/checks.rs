@@ -312,6 +312,12 @@ fn a_likely_mistake_is_told_from_the_right_way() {
              $LAB/merged; exec sh'",
             "without upperdir and workdir is read-only",
         ),
+        // A copy looks like a clone, and takes room.
+        (
+            "cow",
+            "cp -r --reflink=never $LAB/disk/image $LAB/disk/cloned; exec sh",
+            "the bytes were copied",
+        ),
     ];
     for (lesson, mistake, advice) in cases {
         let verdict = check(lesson, &["sh", "-c", mistake]);

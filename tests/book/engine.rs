@@ -19,6 +19,7 @@
 //! | `statuses.rs` | what does a failure look like? |
 //! | `images.rs` | do imported systems work? |
 //! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
+//! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
@@ -31,6 +32,7 @@ mod killing;
 mod limits;
 mod networks;
 mod outside;
+mod packages;
 mod rootless;
 mod statuses;
 mod store;

@@ -21,6 +21,9 @@ use crate::support::{lessons, program, turn};
 /// Lessons that need no privilege: their row in the tests of privilege is their own.
 const UNPRIVILEGED: [&str; 1] = ["user"];
 
+/// Lessons that contain nobody, and take no COMMAND: tests/book/storage.rs plays them.
+pub const UNCONTAINED: [&str; 1] = ["cow"];
+
 /// How a program ended, and what it said.
 pub struct Ending {
     pub status: ExitStatus,
@@ -45,10 +48,13 @@ pub fn brief(name: &str) -> Command {
     command
 }
 
-/// The options by which a lesson measures for a short time.
+/// The options by which a lesson measures for a short time, or little.
 pub fn in_brief(name: &str) -> &'static [&'static str] {
-    const MEASURING: [&str; 2] = ["cgroup-cpu", "io"];
-    if MEASURING.contains(&name) { &["--seconds", "1"] } else { &[] }
+    match name {
+        "cgroup-cpu" | "io" => &["--seconds", "1"],
+        "cow" => &["--files", "100", "--size", "8"],
+        _ => &[],
+    }
 }
 
 /// Run it to its end, with nothing on standard input unless `command` says otherwise.

@@ -18,7 +18,7 @@ use crate::support::processes::await_one;
 use crate::support::wait::until;
 
 /// The loop devices whose blocks are in such memory as lesson 14 takes.
-fn ours() -> BTreeSet<PathBuf> {
+pub fn ours() -> BTreeSet<PathBuf> {
     let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let is_ours = |folder: &PathBuf| {
         fs::read_to_string(folder.join("loop/backing_file"))

@@ -24,6 +24,7 @@ mod network;
 mod pages;
 mod quotes;
 mod registry;
+mod storage;
 mod support;
 mod terminal;
 mod unprivileged;

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::lessons::acts;
+use crate::lessons::{UNCONTAINED, acts, in_brief};
 use crate::support::narration::{LABEL, Match, judge, must_be_said};
 use crate::support::strace::{Call, Thread, Trace, trace, unquote};
 use crate::support::{lessons, program, turn};
@@ -20,12 +20,20 @@ static DEMONSTRATIONS: LazyLock<Vec<(String, Trace)>> = LazyLock::new(|| {
     let _turn = turn();
     let folders = lessons();
     let names = folders.iter().filter_map(|folder| folder.split_once('-'));
-    let plain = names.map(|(_, name)| (name.to_string(), run(&[], &program(name))));
+    let plain = names.map(|(_, name)| (name.to_string(), demonstrate(name)));
     let acts = acts.iter().map(|(name, act)| {
         (format!("{name} {act}"), trace(&[], &program(name), &[act.as_str()]))
     });
     plain.chain(acts).collect()
 });
+
+/// Run a demonstration, in short where it takes no COMMAND.
+fn demonstrate(name: &str) -> Trace {
+    match UNCONTAINED.contains(&name) {
+        true => trace(&[], &program(name), in_brief(name)),
+        false => run(&[], &program(name)),
+    }
+}
 
 /// Run a demonstration with a COMMAND that does nothing.
 fn run(options: &[&str], program: &Path) -> Trace {

@@ -576,6 +576,34 @@ fn what_arrived_before_the_registry_was_killed_is_not_asked_for_again() {
 }
 
 #[test]
+fn what_a_killed_pull_has_brought_is_not_asked_for_again() {
+    undisturbed(|| {
+        let (made, store) = (Made::new(), store());
+        let image = small(&made, 8 << 20);
+        let fake = Fake::serving(&made, &image, |_| None);
+        let wire = Wire::to(fake.port, 2 << 20);
+        let name = format!("127.0.0.1:{}/a", wire.port);
+        let before = store.contents();
+        let mut pull = store.engine(&["pull", &name]).start();
+        wire.is_used_up();
+        pull.kill().expect("it runs");
+        pull.wait().expect("it is ours");
+        wire.break_off();
+        let new: BTreeSet<PathBuf> =
+            store.contents().difference(&before).cloned().collect();
+        assert_eq!(new, incoming(&store));
+        lines(&store.engine(&["pull", &name]).end());
+        let asked = fake.asked();
+        let again = asked.iter().rfind(|asked| asked.line.contains("/blobs/"));
+        assert!(
+            again.is_some_and(|it| it.header("range").starts_with("bytes=")),
+            "{asked:?}"
+        );
+        assert!(incoming(&store).is_empty());
+    });
+}
+
+#[test]
 fn two_that_want_the_same_ask_for_it_once() {
     undisturbed(|| {
         let (made, store) = (Made::new(), store());

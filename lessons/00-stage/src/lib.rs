@@ -13,6 +13,7 @@
 //! | `signals.rs` | what happens when somebody presses Ctrl-C? |
 //! | `terminal.rs` | who may read from the terminal? |
 //! | `live.rs` | how is something shown while it changes? |
+//! | `table.rs` | how are amounts compared at a glance? |
 //! | `ledger.rs` | how is taken back what does not die with its process? |
 //! | `step.rs` | how does `--step` wait for the person in front of it? |
 //! | `error.rs` | what does a failure tell the person in front of it? |
@@ -35,6 +36,7 @@ mod narrate;
 pub mod proc;
 mod signals;
 mod step;
+mod table;
 mod terminal;
 mod wire;
 
@@ -47,6 +49,7 @@ pub use ledger::Ledger;
 pub use live::Live;
 pub use narrate::{Answer, Look, Stage, descriptor};
 pub use nix::unistd::Pid;
+pub use table::Row;
 
 /// The exit status of a test that was skipped, as GNU Automake has it.
 const UNTRIED: u8 = 77;

@@ -8,6 +8,7 @@ use colored::control::SHOULD_COLORIZE;
 
 use crate::Stage;
 use crate::narrate::write_all;
+use crate::table::bar;
 
 /// How many characters a whole bar has: two fit into a line of 80 columns.
 const WIDTH: usize = 20;
@@ -29,7 +30,12 @@ impl Live<'_> {
     /// Show, for each name, how much of the whole it has (from 0 to 1), and then `rest`.
     pub fn bars(&mut self, bars: &[(&str, f64)], rest: &str) {
         let bars = bars.iter().map(|(name, share)| {
-            format!("{} {} {:>3.0} %  ", name.bold(), bar(*share).cyan(), share * 100.0)
+            format!(
+                "{} {} {:>3.0} %  ",
+                name.bold(),
+                bar(*share, WIDTH).cyan(),
+                share * 100.0
+            )
         });
         self.draw(&format!("  {}{}", bars.collect::<String>(), rest.dimmed()));
     }
@@ -51,24 +57,6 @@ impl Drop for Live<'_> {
     fn drop(&mut self) {
         if self.drawn {
             write_all(std::io::stdout(), ERASE.as_bytes()).ok();
-        }
-    }
-}
-
-fn bar(share: f64) -> String {
-    let full = (share.clamp(0.0, 1.0) * WIDTH as f64).round() as usize;
-    "█".repeat(full) + &"░".repeat(WIDTH - full)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_is_never_longer_than_the_whole() {
-        for (share, full) in [(-1.0, 0), (0.0, 0), (0.2, 4), (1.0, 20), (7.0, 20)] {
-            assert_eq!(bar(share).matches('█').count(), full, "{share}");
-            assert_eq!(bar(share).chars().count(), WIDTH, "{share}");
         }
     }
 }

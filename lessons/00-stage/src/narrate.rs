@@ -57,6 +57,13 @@ impl Answer for i32 {
     }
 }
 
+/// How many bytes.
+impl Answer for usize {
+    fn answer(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Answer for Pid {
     fn answer(&self) -> String {
         self.to_string()
@@ -260,7 +267,7 @@ impl Stage {
 
     /// One line, one write(2): lines of several processes never mix, and strace sees each
     /// narrated line as one record.
-    fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         let bytes = format!("{text}\n").into_bytes();
         let written = match self.voice {
             Voice::Lesson | Voice::Json => write_all(io::stdout(), &bytes),

@@ -6,16 +6,14 @@
 //! the file system helps and memory, which pages are, is counted there as well.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use block_io::disk::Disk;
+use block_io::filesystem::{self, Access};
 use block_io::{CONTROLLER, Device, Direction, throttle, traffic_on};
 use cgroup::{Group, Hierarchy, Version};
-use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
 use nix::unistd::syncfs;
 use stage::{Cue, Error, Evidence, Result, Stage, Verdict, descriptor};
 
@@ -40,12 +38,14 @@ pub fn play(stage: &Stage) -> Result<Verdict> {
     let group = Group::make(stage, &name, controllers)?;
     let disk = Disk::make(stage, 4 * AMOUNT)?;
     throttle(stage, &group, disk.device, Direction::Write, LIMIT)?;
-    if !format_disk(&disk)? {
+    // It lives for seconds: no journal, and nothing that is finished in the background.
+    let brief = ["-F", "-O", "^has_journal", "-E", "lazy_itable_init=0"];
+    if !filesystem::make(&disk, "mkfs.ext4", &brief)? {
         return Ok(verdict.skip("a file", "there is no mkfs.ext4 (package e2fsprogs)"));
     }
     let mut host = stage.fork(|cue| {
         mount::isolate(stage)?;
-        let seen = match mount_disk(stage, &disk)? {
+        let seen = match filesystem::mount(stage, &disk.path, AT, "ext4", Access::Full)? {
             Err(errno) => Err(errno),
             Ok(()) => Ok(write_and_flush(stage, &group, &disk)?),
         };
@@ -58,34 +58,6 @@ pub fn play(stage: &Stage) -> Result<Verdict> {
     match seen == Evidence::default() {
         true => Ok(verdict.skip("a file", "this kernel has no ext4")),
         false => Ok(judge(verdict, remembers, &seen)),
-    }
-}
-
-/// Make an empty file system; false if there is no program for that. It lives for seconds:
-/// no journal, and nothing that the kernel would finish in the background.
-fn format_disk(disk: &Disk) -> Result<bool> {
-    // Tools of root's may have no place in a user's path.
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    let mut mkfs = Command::new("mkfs.ext4");
-    mkfs.env("PATH", path).args(["-q", "-F", "-O", "^has_journal"]);
-    mkfs.args(["-E", "lazy_itable_init=0"]).arg(&disk.path);
-    match mkfs.status() {
-        Ok(status) if status.success() => Ok(true),
-        Ok(status) => Err(Error::input(format!("mkfs.ext4 ended with {status}"))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("mkfs.ext4", &error)),
-    }
-}
-
-/// In our own mount namespace, so that it is gone with us.
-fn mount_disk(stage: &Stage, disk: &Disk) -> Result<nix::Result<()>> {
-    let call = format!("mount({:?}, {AT:?}, \"ext4\", 0, NULL)", disk.path);
-    let (from, none) = (Some(&disk.path), None::<&str>);
-    let mounted =
-        stage.attempt(&call, || mount(from, AT, Some("ext4"), MsFlags::empty(), none))?;
-    match mounted {
-        Err(errno) if errno != Errno::ENODEV => Err(Error::call(call, errno)),
-        answer => Ok(answer),
     }
 }
 

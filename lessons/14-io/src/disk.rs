@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -30,6 +31,7 @@ pub struct Disk {
     pub path: PathBuf,
     /// Its numbers.
     pub device: Device,
+    memory: File,
     _open: File,
 }
 
@@ -46,10 +48,18 @@ impl Disk {
             let number = stage.ask(call, || free_number(&control))?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
             if let Some(open) = claim(stage, &path, &memory)? {
-                return Ok(Disk { device: Device::at(&path)?, path, _open: open });
+                let device = Device::at(&path)?;
+                return Ok(Disk { path, device, memory, _open: open });
             }
         }
         Err(Error::input("others take each loop device before we can"))
+    }
+
+    /// How many bytes of memory it takes: those that something was written to.
+    pub fn takes(&self) -> Result<u64> {
+        let memory = self.memory.metadata();
+        // st_blocks counts 512 bytes each, whatever the file system's own blocks are: stat(2).
+        Ok(memory.map_err(|error| Error::io("fstat", &error))?.blocks() * 512)
     }
 }
 
@@ -73,6 +83,9 @@ fn open(path: &Path) -> Result<File> {
         match error.errno() {
             Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {
                 error.hint("this kernel has no loop devices yet: `sudo modprobe loop`")
+            }
+            Some(Errno::EACCES) => {
+                error.hint("disks belong to the host's root: run it with sudo")
             }
             _ => error,
         }

@@ -9,6 +9,7 @@
 //! | `device.rs` | which disk is meant? |
 //! | `traffic.rs` | how much has a group read and written? |
 //! | `disk.rs` | how does one get a disk of one's own? |
+//! | `filesystem.rs` | how does a disk get files? |
 //!
 //! Read the kernel's admin-guide/cgroup-v2.rst, "IO", and cgroup-v1/blkio-controller.rst;
 //! then this file and main.rs.
@@ -19,6 +20,7 @@ use stage::{Result, Stage};
 
 mod device;
 pub mod disk;
+pub mod filesystem;
 mod traffic;
 
 pub use device::Device;
