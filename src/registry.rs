@@ -24,7 +24,7 @@ use ureq::http::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 
 use crate::store::Name;
 use auth::Auth;
-use client::{Client, Content, Request, Response, is_here, location, origin};
+use client::{Client, Content, Request, Response, is_final, is_here, location, origin};
 use login::Login;
 
 mod auth;
@@ -276,33 +276,31 @@ impl Registry {
     }
 }
 
-/// `https://HOST`, or with plain HTTP if that is allowed and the other is not spoken there.
+/// `https://HOST`, or with plain HTTP if that is asked for, or if nobody is on the way and the
+/// other is not spoken there.
 fn find_origin(client: &Client, host: &str, plain_http: bool) -> Result<String> {
     let [safe, plain] = ["https", "http"].map(|scheme| format!("{scheme}://{host}"));
     let here = plain.parse().is_ok_and(|uri| is_here(&uri));
-    let tried = match (plain_http, here) {
-        (true, _) => vec![plain],
-        (false, true) => vec![safe, plain],
-        (false, false) => vec![safe],
-    };
-    let mut result = Err(Error::input("there is nobody to ask"));
-    for origin in tried {
+    let ask = |origin: String| {
         let request = Request::get(format!("{origin}/v2/"));
-        match client.send(&request, &request.url, None) {
-            Ok(answer) if answer.status() == 404 => {
-                return Err(Error::input(format!(
-                    "{host} is no registry: it has no /v2/"
-                )));
-            }
-            Ok(_) => return Ok(origin),
-            // It speaks TLS, and is not to be trusted; or it does not speak.
-            Err(error) if client::is_final(&error) => {
-                return Err(client.failed(&origin, &error));
-            }
-            Err(error) => result = Err(client.failed(&origin, &error)),
+        let answer = client.send(&request, &request.url, None)?;
+        Ok((origin, answer.status()))
+    };
+    let answer = match plain_http {
+        true => ask(plain),
+        // Who speaks TLS and cannot be trusted is not asked in another way.
+        false => ask(safe).or_else(|error| match here && !is_final(&error) {
+            true => ask(plain),
+            false => Err(error),
+        }),
+    };
+    match answer {
+        Ok((_, status)) if status == 404 => {
+            Err(Error::input(format!("{host} is no registry: it has no /v2/")))
         }
+        Ok((origin, _)) => Ok(origin),
+        Err(error) => Err(client.failed(&format!("https://{host}"), &error)),
     }
-    result
 }
 
 /// `Content-Range: bytes 5-9/10` begins at 5.

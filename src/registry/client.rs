@@ -6,7 +6,7 @@
 //! here, because what we say of ourselves is for one registry only.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Client {
         match error {
             ureq::Error::Io(error) => match error.get_ref().and_then(inner) {
                 Some(inner) => self.failed(url, inner),
-                None => Error::io(&host, error),
+                None => failed_io(&host, error),
             },
             ureq::Error::Timeout(_) => Error::input(format!(
                 "{host} has been silent for {} s",
@@ -184,15 +184,29 @@ impl Client {
     }
 }
 
+fn failed_io(host: &str, error: &io::Error) -> Error {
+    let line = match error.kind() {
+        // Not the pipe that our own output goes to.
+        ErrorKind::BrokenPipe => Error::input(format!("{host} has hung up")),
+        _ => Error::io(host, error),
+    };
+    match error.get_ref().is_some_and(|error| is_about_a_certificate(error)) {
+        true => line.hint(
+            "whom this machine trusts is in /etc/ssl/certs; SSL_CERT_FILE names another list",
+        ),
+        false => line,
+    }
+}
+
 /// Whether it is of no use to ask the same host in another way.
 pub(super) fn is_final(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(error) => {
-            let inner_error = error.get_ref();
-            inner_error.and_then(inner).is_some_and(is_final)
-                || inner_error.is_some_and(|error| is_about_a_certificate(error))
+            let error = error.get_ref();
+            error.and_then(inner).is_some_and(is_final)
+                || error.is_some_and(|error| is_about_a_certificate(error))
         }
-        ureq::Error::Timeout(_) | ureq::Error::HostNotFound => true,
+        ureq::Error::HostNotFound => true,
         ureq::Error::Rustls(error) => is_about_a_certificate(error),
         _ => false,
     }
