@@ -18,12 +18,14 @@
 //! | `below.rs` | what do the layers below have where this one says nothing? |
 //! | `unpack.rs` | how does an archive from a stranger become files? |
 //! | `pack.rs` | how do files become a layer? |
+//! | `layer.rs` | how does a layer get into a layout, and out of it again? |
 //! | `files.rs` | how does an image's file get into a folder, and nowhere else? |
 //! | `shown.rs` | how is a name from a stranger told to somebody who sits at a terminal? |
 
 mod below;
 pub mod digest;
 pub mod files;
+pub mod layer;
 pub mod layout;
 pub mod manifest;
 pub mod pack;

@@ -27,6 +27,11 @@ use crate::whiteout::{self, Sign};
 
 /// Runs of zeros at least this long become holes.
 const HOLE: usize = 64 * 1024;
+/// What we remember until the end, of folders and whiteouts: a small archive can hold many, with
+/// large attributes. Everything else of an archive takes disk or time, and no memory.
+const MOST: usize = 256 * 1024 * 1024;
+/// What it takes to remember something, besides its name.
+const EACH: usize = 128;
 /// What overlayfs takes for "deleted".
 const WHITEOUT: Node = Node::Character(0, 0);
 
@@ -79,6 +84,8 @@ struct Tree<'n> {
     /// Who can own a file here.
     numbers: &'n Numbers,
     unpacked: Unpacked,
+    /// How many bytes are remembered.
+    remembered: usize,
 }
 
 /// Where a member goes: the folder, and the name in it; both are empty for the top.
@@ -93,7 +100,18 @@ impl<'n> Tree<'n> {
         let near = (Vec::new(), near);
         let (folders, hidden, opaque, covered) = Default::default();
         let unpacked = Unpacked::default();
-        Ok(Tree { top, near, folders, hidden, opaque, covered, below, numbers, unpacked })
+        Ok(Tree {
+            top,
+            near,
+            folders,
+            hidden,
+            opaque,
+            covered,
+            below,
+            numbers,
+            unpacked,
+            remembered: 0,
+        })
     }
 
     fn add(&mut self, member: Member, archive: &mut Tarball<impl BufRead>) -> Result<()> {
@@ -105,12 +123,26 @@ impl<'n> Tree<'n> {
             Sign::Hidden(_) | Sign::Opaque if self.below.is_empty() => {
                 self.leave_out("whiteouts of the lowest layer", shown(&member.path));
             }
-            Sign::Opaque => drop(self.opaque.insert(place.folder)),
+            Sign::Opaque => {
+                self.remember(&member.path, 0)?;
+                self.opaque.insert(place.folder);
+            }
             Sign::Hidden(name) => {
-                drop(self.hidden.insert(joined(&place.folder, name), member.path));
+                self.remember(&member.path, member.path.len())?;
+                self.hidden.insert(joined(&place.folder, name), member.path);
             }
         }
         Ok(())
+    }
+
+    fn remember(&mut self, path: &[u8], more: usize) -> Result<()> {
+        self.remembered += EACH + path.len() + more;
+        match self.remembered <= MOST {
+            true => Ok(()),
+            false => {
+                Err(wrong(path, "too many folders or whiteouts: over 256 MiB of them"))
+            }
+        }
     }
 
     fn make(
@@ -129,6 +161,8 @@ impl<'n> Tree<'n> {
         let name = OsStr::from_bytes(&place.name);
         match kind {
             Kind::Folder => {
+                let size = |(name, value): &(OsString, Vec<u8>)| name.len() + value.len();
+                self.remember(&path, traits.xattrs.iter().map(size).sum())?;
                 self.folder(&place, name).map_err(refused)?;
                 self.folders.insert(joined(&place.folder, &place.name), traits);
             }
