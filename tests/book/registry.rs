@@ -19,6 +19,7 @@ use crate::support::registry::{Answer, Asked, Fake, Made, Real, Wire};
 use crate::support::registry::{archive, machine, must, random};
 use crate::support::rootfs::{busybox, busybox_as};
 use crate::support::student::Student;
+use crate::support::wait::until;
 
 const PRESERVE: &str = "--preserve-digests";
 
@@ -586,6 +587,11 @@ fn what_a_killed_pull_has_brought_is_not_asked_for_again() {
         let before = store.contents();
         let mut pull = store.engine(&["pull", &name]).start();
         wire.is_used_up();
+        // What has come through the wire is on the disk soon.
+        let length = |path: &PathBuf| fs::metadata(path).map_or(0, |about| about.len());
+        until("most of it", || {
+            incoming(&store).iter().any(|path| length(path) > 1 << 20).then_some(())
+        });
         pull.kill().expect("it runs");
         pull.wait().expect("it is ours");
         wire.break_off();
