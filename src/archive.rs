@@ -84,14 +84,14 @@ fn named(image: &Image) -> Descriptor {
     let mut entry = image.manifest.clone();
     entry.annotations.remove(REF_NAME);
     if let Some(name) = &image.name {
-        entry.annotations.insert(REF_NAME.into(), name.tagged());
+        entry.annotations.insert(REF_NAME.into(), name.full().into());
     }
     entry
 }
 
 fn entry(image: &Image, parts: &Manifest) -> Entry {
     let layers = parts.layers.iter().map(|layer| place_of(&layer.digest)).collect();
-    let names = image.name.iter().map(Name::tagged).collect();
+    let names = image.name.iter().map(|name| name.full().into()).collect();
     Entry { config: place_of(&image.id), repo_tags: Some(names), layers }
 }
 

@@ -14,7 +14,7 @@ use stage::{Error, Result};
 use crate::build::cache;
 use crate::container;
 use crate::limits::units::in_decimals;
-use crate::store::{self, Image, Name, Store};
+use crate::store::{self, Image, Name, Store, incoming};
 use crate::times;
 
 /// What stands for a name that is not there.
@@ -108,7 +108,7 @@ fn made(image: &Image) -> Option<i64> {
 
 fn repository_and_tag(name: Option<&Name>) -> (String, String) {
     match name {
-        Some(name) => (name.repository(), name.tag().into()),
+        Some(name) => (name.repository().into(), name.tag().unwrap_or(NONE).into()),
         None => (NONE.into(), NONE.into()),
     }
 }
@@ -158,7 +158,7 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
         let gone = image.name.clone().map_or_else(|| names.clone(), |name| vec![name]);
         for name in gone {
             store::take_name(index, &name);
-            done.push(format!("Untagged: {}", name.tagged()));
+            done.push(format!("Untagged: {}", name.full()));
         }
         // A container that stands on it keeps its layers; without a name, it can be found by ID.
         if is_last || image.name.is_none() {
@@ -189,7 +189,8 @@ fn listed(names: &[Name]) -> String {
 }
 
 /// Take away images without a name (or `all`) on which no container stands; a line for each, and
-/// the bytes of their files that are gone with them.
+/// the bytes of their files that are gone with them. So are parts of images, which nobody has
+/// gone on with.
 pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
     let images = store.images()?;
     let (mut unused, mut used) = (Vec::new(), Vec::new());
@@ -212,14 +213,13 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
     store.change(|index| index.manifests.retain(|entry| !is_gone(entry)))?;
     let mut done = Vec::new();
     for image in &unused {
-        done.extend(
-            image.name.as_ref().map(|name| format!("untagged: {}", name.tagged())),
-        );
+        done.extend(image.name.as_ref().map(|name| format!("untagged: {}", name.full())));
         done.push(format!("deleted: {}", image.id));
     }
     cache::forget(store)?;
     store.collect()?;
-    Ok((done, gone.values().sum()))
+    let parts = incoming::forget_all(store)?;
+    Ok((done, gone.values().sum::<u64>() + parts))
 }
 
 /// How the image `which` was made, the last step first.
@@ -261,7 +261,8 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
     let config = &image.config;
     Ok(json!({
         "Id": image.id,
-        "RepoTags": names.iter().map(|name| name.tagged()).collect::<Vec<_>>(),
+        "RepoTags": names.iter().filter(|name| name.tag().is_some()).map(Name::full)
+            .collect::<Vec<_>>(),
         "RepoDigests": names.iter().map(|name| format!("{}@{digest}", name.repository()))
             .collect::<BTreeSet<_>>(),
         "Created": config.created,

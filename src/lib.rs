@@ -24,6 +24,9 @@
 //! | `store.rs` | where do images live, and who may take them away? |
 //! | `decode.rs` | how is a tarball compressed? |
 //! | `import.rs` | how does a tarball become a root file system? |
+//! | `pull.rs`, `pull/` | how does an image get here from a registry? |
+//! | `push.rs` | how does an image get from here to a registry? |
+//! | `registry.rs`, `registry/` | how does one talk to a registry? |
 //! | `images.rs` | what can one do with images? |
 //! | `archive.rs` | how does an image travel in one file? |
 //! | `build.rs`, `build/` | how does a Dockerfile become an image? |
@@ -62,7 +65,10 @@ pub mod inspect;
 pub mod layer;
 pub mod limits;
 pub mod network;
+pub mod pull;
+pub mod push;
 pub mod reach;
+pub mod registry;
 pub mod rootless;
 pub mod run;
 pub mod spec;

@@ -31,6 +31,7 @@ use crate::container;
 use crate::disk::{lock, sync_folder};
 
 pub mod aside;
+pub(crate) mod incoming;
 pub mod layers;
 mod name;
 
@@ -134,6 +135,8 @@ impl Store {
 
     /// The image `which`: a name, an ID or the beginning of one.
     pub fn image(&self, which: &str) -> Result<Image> {
+        // What the list leads to must not go before we have read it.
+        let _work = self.work()?;
         let index = self.list()?;
         let name = Name::parse(which);
         if name.as_ref().is_ok_and(Name::is_host) {
@@ -153,6 +156,7 @@ impl Store {
 
     /// All images: those with names by these, then those without.
     pub fn images(&self) -> Result<Vec<Image>> {
+        let _work = self.work()?;
         let entries = self.list()?.manifests;
         let mut images =
             entries.iter().map(|entry| self.read(entry)).collect::<Result<Vec<_>>>()?;
@@ -229,7 +233,7 @@ impl Store {
         let is_wanted =
             |path: &Path| path.file_name().is_some_and(|name| blobs.contains(name));
         remove_all(&self.layout.blobs(), |path| !is_wanted(path))?;
-        remove_all(&self.incoming(), |_| true)?;
+        remove_all(&self.incoming(), |path| !incoming::is_part(path))?;
         fs::remove_file(&rubbish).map_err(|error| Error::io(rubbish.display(), &error))
     }
 

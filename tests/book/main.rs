@@ -23,6 +23,7 @@ mod narration;
 mod network;
 mod pages;
 mod quotes;
+mod registry;
 mod storage;
 mod support;
 mod terminal;

@@ -10,12 +10,14 @@ use fakedocker::store::{Name, Store};
 use fakedocker::{archive, images, import};
 use stage::{Error, Result};
 
-use crate::{Inspect, each, show};
+use crate::{Inspect, each, registry, show};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Make an image from the tarball of a root file system
     Import(Import),
+    #[command(flatten)]
+    Registry(registry::Command),
     /// Write images into an archive
     Save(Save),
     /// Get the images out of an archive
@@ -122,6 +124,8 @@ pub struct History {
 pub enum Image {
     /// Make an image from the tarball of a root file system
     Import(Import),
+    #[command(flatten)]
+    Registry(registry::Command),
     /// Write images into an archive
     Save(Save),
     /// Get the images out of an archive
@@ -154,6 +158,7 @@ impl Command {
     pub fn play(&self, store: &Store) -> Result<u8> {
         match self {
             Command::Import(args) => args.play(store),
+            Command::Registry(command) => command.play(store),
             Command::Save(args) => args.play(store),
             Command::Load(args) => args.play(store),
             Command::Images(args) => args.play(store),
@@ -169,6 +174,7 @@ impl Image {
     fn play(&self, store: &Store) -> Result<u8> {
         match self {
             Image::Import(args) => args.play(store),
+            Image::Registry(command) => command.play(store),
             Image::Save(args) => args.play(store),
             Image::Load(args) => args.play(store),
             Image::Ls(args) => args.play(store),
@@ -227,7 +233,7 @@ impl Load {
     pub fn play(&self, store: &Store) -> Result<u8> {
         for image in archive::load(store, &self.input)? {
             stage::tell(match &image.name {
-                Some(name) => format!("Loaded image: {}", name.tagged()),
+                Some(name) => format!("Loaded image: {}", name.full()),
                 None => format!("Loaded image ID: {}", image.id),
             })?;
         }

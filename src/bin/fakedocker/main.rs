@@ -17,6 +17,7 @@ mod build;
 mod files;
 mod images;
 mod limits;
+mod registry;
 mod run;
 
 use limits::Limits;

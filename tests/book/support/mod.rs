@@ -7,6 +7,7 @@ pub mod layout;
 pub mod machine;
 pub mod narration;
 pub mod processes;
+pub mod registry;
 pub mod rootfs;
 pub mod site;
 pub mod skip;

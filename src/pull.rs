@@ -1,0 +1,145 @@
+//! How does an image get here from a registry?
+//!
+//! Its manifest first, which says what else there is; then the blobs, several at once, aside
+//! (`store/incoming.rs`); and when all of them are the right ones, they become an image.
+//!
+//! | file | its question |
+//! |---|---|
+//! | `choose.rs` | which image is meant by a name? |
+//! | `fetch.rs` | how does a blob get here whole? |
+
+use std::sync::atomic::AtomicBool;
+
+use image::Digest;
+use image::manifest::{Config, Descriptor, Platform};
+use indicatif::ProgressBar;
+use stage::{Error, Result};
+
+use crate::registry::progress::Progress;
+use crate::registry::several::each_once;
+use crate::registry::{self, Access, Registry, Trouble};
+use crate::store::incoming::{Whole, forget};
+use crate::store::{Image, Name, Store, Work};
+use choose::Found;
+
+mod choose;
+mod fetch;
+
+pub use choose::platform;
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How the registry is asked.
+    pub registry: registry::Options,
+    /// Machines that the image is to be for [default: this one].
+    pub platform: Option<Platform>,
+    /// Say nothing of how far it is.
+    pub quiet: bool,
+}
+
+/// An image that is here now.
+#[derive(Debug)]
+pub struct Pulled {
+    /// It.
+    pub image: Image,
+    /// What its name leads to at the registry: its manifest's digest, or an index's.
+    pub digest: Digest,
+    /// It was not here before.
+    pub is_new: bool,
+}
+
+/// Get the image `name` from its registry.
+///
+/// When a connection breaks, what has arrived is kept, for the next pull to go on with. Any other
+/// failure leaves the store as it was.
+pub fn pull(store: &Store, name: &Name, options: &Options) -> Result<Pulled> {
+    if name.is_host() {
+        return Err(Error::input("`host` is the machine itself: it is in no registry"));
+    }
+    let work = store.work()?;
+    let registry = Registry::connect(name, Access::Pull, &options.registry)?;
+    let machine = options.platform.clone().unwrap_or_else(Platform::here);
+    let found = choose::find(&registry, name, &machine)?;
+    let digest = found.digest.clone();
+    if let Some(image) = present(store, name, &found) {
+        return Ok(Pulled { image, digest, is_new: false });
+    }
+    let progress = Progress::new(options.quiet);
+    let brought = bring(store, &registry, &found, options, &progress);
+    let blobs = brought.map_err(|trouble| give_up(store, &found, trouble))?;
+    let unpacking = progress.wait("unpacking");
+    let added = add(store, &work, name, &found, &blobs);
+    unpacking.finish_and_clear();
+    let image = added.inspect_err(|_| {
+        drop(work);
+        found.blobs().for_each(|blob| forget(store, blob));
+        // What stays is rubbish, for a later command. The failure itself is what is told.
+        store.collect().ok();
+    })?;
+    Ok(Pulled { image, digest, is_new: true })
+}
+
+impl Found {
+    /// All that its manifest leads to.
+    fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        self.parts.layers.iter().chain([&self.parts.config])
+    }
+}
+
+/// The image that we have under this name, if it is this one.
+fn present(store: &Store, name: &Name, found: &Found) -> Option<Image> {
+    let image = store.image(name.full()).ok()?;
+    let same = image.manifest.digest == found.manifest.digest;
+    (same && image.name.as_ref() == Some(name)).then_some(image)
+}
+
+/// Bring all blobs that the layout does not have.
+fn bring(
+    store: &Store,
+    registry: &Registry,
+    found: &Found,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Vec<Whole>, Trouble> {
+    let parts = &found.parts;
+    let (bar, stop) = (ProgressBar::hidden(), AtomicBool::new(false));
+    let config = fetch::bring(store, registry, &parts.config, &bar, &stop)?;
+    let text = match &config {
+        Some(whole) => whole.text()?,
+        None => store.layout().read(&parts.config)?,
+    };
+    let asked = options.platform.as_ref();
+    choose::check_config(&Config::parse(&text)?, parts.layers.len(), asked)?;
+    let layers: Vec<&Descriptor> = parts.layers.iter().collect();
+    let brought = each_once(&layers, |layer, stop| {
+        fetch::layer(store, registry, layer, progress, stop)
+    })?;
+    Ok(brought.into_iter().chain([config]).flatten().collect())
+}
+
+fn add(
+    store: &Store,
+    work: &Work,
+    name: &Name,
+    found: &Found,
+    blobs: &[Whole],
+) -> Result<Image> {
+    let layout = store.layout();
+    blobs.iter().try_for_each(|blob| blob.settle(layout))?;
+    layout.put(&found.manifest.media_type, &found.text)?;
+    store.add(work, &found.manifest, std::slice::from_ref(name))
+}
+
+/// After a failure: what may go on stays, what cannot goes.
+fn give_up(store: &Store, found: &Found, trouble: Trouble) -> Error {
+    match trouble {
+        Trouble::Broken(error) => {
+            error.hint("what has arrived is kept: the next pull goes on from there")
+        }
+        Trouble::Refused(error) => {
+            found.blobs().for_each(|blob| forget(store, blob));
+            error
+        }
+    }
+}

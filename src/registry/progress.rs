@@ -1,0 +1,74 @@
+//! How is somebody who waits told how far it is?
+//!
+//! On a terminal by a bar for each layer; else by a line when a layer is done.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::time::Duration;
+
+use image::Digest;
+use image::manifest::Descriptor;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use stage::Result;
+
+/// The bars, or the lines.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bars: Option<MultiProgress>,
+    lines: bool,
+}
+
+/// What is told about one layer.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) bar: ProgressBar,
+    digest: Digest,
+    line: bool,
+}
+
+impl Progress {
+    /// `quiet`: neither bars nor lines.
+    pub(crate) fn new(quiet: bool) -> Progress {
+        let bars = !quiet && stderr().is_terminal();
+        // On one terminal, the bars stay, and say it.
+        let seen = bars && stdout().is_terminal();
+        let lines = !(quiet || seen);
+        Progress { bars: bars.then(MultiProgress::new), lines }
+    }
+
+    /// Something takes its time, one does not know how long.
+    pub(crate) fn wait(&self, what: &'static str) -> ProgressBar {
+        let Some(bars) = &self.bars else { return ProgressBar::hidden() };
+        let bar = bars.add(ProgressBar::new_spinner()).with_message(what);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+
+    /// `layer` is about to be brought.
+    pub(crate) fn begin(&self, layer: &Descriptor) -> Layer {
+        let bar = match &self.bars {
+            Some(bars) => bars.add(ProgressBar::new(layer.size)),
+            None => ProgressBar::hidden(),
+        };
+        let shape = "{prefix}: {wide_bar} {bytes} of {total_bytes}";
+        let bar = bar.with_prefix(layer.digest.short().to_string());
+        let bar = match ProgressStyle::with_template(shape) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        Layer { bar, digest: layer.digest.clone(), line: self.lines }
+    }
+}
+
+impl Layer {
+    /// It is done: `word` says how.
+    pub(crate) fn end(self, word: &'static str) -> Result<()> {
+        if let Ok(style) = ProgressStyle::with_template("{prefix}: {msg}") {
+            self.bar.set_style(style);
+        }
+        self.bar.finish_with_message(word);
+        match self.line {
+            true => stage::tell(format!("{}: {word}", self.digest.short())),
+            false => Ok(()),
+        }
+    }
+}
