@@ -122,7 +122,7 @@ pub fn build(store: &Store, options: &Options) -> Result<Digest> {
     if !options.quiet {
         stage::tell(format!("Successfully built {}", image.id.short()))?;
         for name in &names {
-            stage::tell(format!("Successfully tagged {}", name.tagged()))?;
+            stage::tell(format!("Successfully tagged {}", name.full()))?;
         }
     }
     Ok(image.id)
