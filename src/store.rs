@@ -247,7 +247,8 @@ impl Store {
             let config = Config::parse(&self.layout.read(&parts.config)?)?;
             let all = parts.layers.iter().chain([&parts.config, entry]);
             blobs.extend(all.map(|blob| blob.digest.hex().into()));
-            folders.extend(chain(&config).map(|chain_id| self.layers.path(&chain_id)));
+            folders
+                .extend(config.chain_ids().map(|chain_id| self.layers.path(&chain_id)));
         }
         Ok((blobs, folders))
     }
@@ -261,7 +262,8 @@ impl Store {
             )));
         }
         let (mut drafts, mut below) = (Vec::new(), Vec::new());
-        let layers = parts.layers.iter().zip(&config.rootfs.diff_ids).zip(chain(config));
+        let layers =
+            parts.layers.iter().zip(&config.rootfs.diff_ids).zip(config.chain_ids());
         for ((blob, diff_id), chain_id) in layers {
             let draft = match self.layers.find(&chain_id)? {
                 Some(_) => None,
@@ -293,14 +295,15 @@ impl Store {
         let parts = Manifest::parse(&self.layout.read(entry)?)?;
         let config = Config::parse(&self.layout.read(&parts.config)?)?;
         let mut sizes = Vec::new();
-        for chain_id in chain(&config) {
+        for chain_id in config.chain_ids() {
             let layer = self.layers.find(&chain_id)?.ok_or_else(|| {
                 Error::input(format!("layer {chain_id} is not there any more"))
                     .hint("get the image again: fakedocker pull, import or load")
             })?;
             sizes.push(layer.size);
         }
-        let layers = chain(&config).map(|chain_id| self.layers.path(&chain_id)).collect();
+        let layers =
+            config.chain_ids().map(|chain_id| self.layers.path(&chain_id)).collect();
         let (name, id) = (name_of(entry), parts.config.digest);
         Ok(Image { name, manifest: entry.clone(), id, config, layers, sizes })
     }
@@ -356,11 +359,6 @@ impl Store {
     fn rubbish(&self) -> PathBuf {
         self.root.join("rubbish")
     }
-}
-
-/// The names of the layers, each with all below it, the lowest first.
-fn chain(config: &Config) -> impl Iterator<Item = Digest> {
-    (1..=config.rootfs.diff_ids.len()).filter_map(|count| config.chain_id(count))
 }
 
 /// What an entry of the list is called.

@@ -26,7 +26,8 @@ pub fn seconds(text: &str) -> Option<i64> {
 /// How long ago `text` was: `5 minutes ago`.
 pub fn ago(text: Option<&str>) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let since = text.and_then(seconds).map(|then| now.saturating_sub_signed(then));
+    let since =
+        text.and_then(seconds).map(|then| now.saturating_sub(then.unsigned_abs()));
     since.map_or_else(|| "N/A".into(), |seconds| format!("{} ago", duration(seconds)))
 }
 

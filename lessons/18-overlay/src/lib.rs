@@ -46,7 +46,7 @@ pub fn stack_with(
     // Root of a user namespace may not set trusted.* attributes: overlayfs takes user.* then.
     let own = if proc::is_in_user_namespace() { "userxattr" } else { "" };
     let options = layers.options(&[more, own])?;
-    match layers.from_their_folder() {
+    match layers.seen_from_their_folder() {
         // Where they all are in one folder, their names are enough, as seen from there.
         Some((folder, layers)) if options::check(&options).is_err() => {
             let options = layers.options(&[more, own])?;

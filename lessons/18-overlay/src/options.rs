@@ -26,7 +26,7 @@ impl Layers {
     }
 
     /// The folder that all lower layers are in, if it is one, and the layers as seen from there.
-    pub(crate) fn from_their_folder(&self) -> Option<(&Path, Layers)> {
+    pub(crate) fn seen_from_their_folder(&self) -> Option<(&Path, Layers)> {
         let folder = self.lower.first()?.parent()?;
         let names = self.lower.iter().map(|layer| layer.strip_prefix(folder));
         let lower =

@@ -44,7 +44,7 @@ pub fn look_at_image(stage: &Stage, layout: &Layout, name: &str) -> Result<Evide
         blobs.iter().map(|blob| blob.digest.short()).collect::<Vec<_>>().join(" ")
     };
     let diff_ids: Vec<_> = config.rootfs.diff_ids.iter().map(|id| id.short()).collect();
-    let chain_id = config.chain_id(diff_ids.len());
+    let chain_id = config.chain_ids().last();
     let chain_id = chain_id.as_ref().map_or("none", |id| id.short());
     let (config, layers) = (manifest.config.digest.short(), short(&manifest.layers));
     let seen = stage.look("image");

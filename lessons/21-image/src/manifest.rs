@@ -292,11 +292,17 @@ impl Config {
         }
     }
 
-    /// The name of what the lowest `count` layers are together: the lowest one's own, and each
-    /// time the digest of what there was, a space, and the next one's (config.md, "ChainID").
-    pub fn chain_id(&self, count: usize) -> Option<Digest> {
-        let layers = self.rootfs.diff_ids.get(..count)?.iter().cloned();
-        layers.reduce(|below, next| Digest::of(format!("{below} {next}").as_bytes()))
+    /// The names of each layer together with all below it, the lowest first: its own, and then
+    /// each time the digest of what there was, a space, and the next one's (config.md, "ChainID").
+    pub fn chain_ids(&self) -> impl Iterator<Item = Digest> {
+        self.rootfs.diff_ids.iter().scan(None, |below: &mut Option<Digest>, next| {
+            let together = match below.as_ref() {
+                Some(below) => Digest::of(format!("{below} {next}").as_bytes()),
+                None => next.clone(),
+            };
+            *below = Some(together.clone());
+            Some(together)
+        })
     }
 }
 
