@@ -69,7 +69,8 @@ fn fill(tree: &Path, archive: &[u8], below: &[PathBuf], numbers: &Numbers) -> bo
 
 fn packed(tree: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
-    pack(tree, &mut bytes, |owner, group| (owner, group)).expect("what was unpacked is packed");
+    pack(tree, &mut bytes, |owner, group| (owner, group))
+        .expect("what was unpacked is packed");
     bytes
 }
 
@@ -85,7 +86,9 @@ fn assert_outside_is_untouched(top: &Path) {
 fn with_sums(archive: &[u8]) -> Vec<u8> {
     let mut archive = archive.to_vec();
     archive.resize(archive.len().next_multiple_of(512) + 1024, 0);
-    for block in archive.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar") {
+    for block in
+        archive.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar")
+    {
         block[148..156].fill(b' ');
         let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());

@@ -17,6 +17,8 @@
 //! | `whiteout.rs` | how does a layer take away what the layers below it have? |
 //! | `below.rs` | what do the layers below have where this one says nothing? |
 //! | `unpack.rs` | how does an archive from a stranger become files? |
+//! | `unpack/dress.rs` | whose is a file, and what may be done with it? |
+//! | `unpack/hide.rs` | when does a layer hide what lower layers have? |
 //! | `pack.rs` | how do files become a layer? |
 //! | `layer.rs` | how does a layer get into a layout, and out of it again? |
 //! | `files.rs` | how does an image's file get into a folder, and nowhere else? |

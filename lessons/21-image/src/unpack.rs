@@ -9,21 +9,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, BufRead, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use stage::{Error, Result};
 use user::Numbers;
 
 use crate::below::Below;
-use crate::files::{self, DEEPEST, Node, is_no_folder, joined};
+use crate::files::{self, DEEPEST, Node, joined};
 use crate::shown;
 use crate::tarball::{Contents, Kind, Member, Tarball, Traits};
-use crate::whiteout::{self, Sign};
+use crate::whiteout::Sign;
+
+mod dress;
+mod hide;
 
 /// Runs of zeros at least this long become holes.
 const HOLE: usize = 64 * 1024;
@@ -178,19 +181,6 @@ impl<'n> Tree<'n> {
         Ok(())
     }
 
-    /// What a member can be here. A number that our user namespace does not know is root's:
-    /// then nobody else's rights may speak for it (setuid, setgid).
-    fn possible(&self, traits: Traits) -> Traits {
-        let mut possible = traits;
-        if !self.numbers.has_user(possible.owner) {
-            (possible.owner, possible.mode) = (0, possible.mode & !0o4000);
-        }
-        if !self.numbers.has_group(possible.group) {
-            (possible.group, possible.mode) = (0, possible.mode & !0o2000);
-        }
-        possible
-    }
-
     /// Make `path` the near folder. Some archives leave folders out: they are made.
     fn go_to(&mut self, path: &[u8]) -> io::Result<()> {
         if self.near.0 == path {
@@ -224,14 +214,6 @@ impl<'n> Tree<'n> {
             start = end + 1;
         }
         Ok(folder)
-    }
-
-    fn dress_as_below(&mut self, path: &[u8]) -> io::Result<()> {
-        if let Some(traits) = self.below.folder(path)? {
-            let traits = self.possible(traits);
-            self.folders.insert(path.to_vec(), traits);
-        }
-        Ok(())
     }
 
     fn folder(&self, place: &Place, name: &OsStr) -> io::Result<()> {
@@ -324,131 +306,8 @@ impl<'n> Tree<'n> {
         files::set_modified(near, name, traits.modified)
     }
 
-    /// Owner first: to change it takes setuid and capabilities away (chown(2)).
-    fn dress(&mut self, file: &File, path: &[u8], traits: &Traits) -> io::Result<()> {
-        let now = file.metadata()?;
-        // To ask is cheap, and most of an image is root's already.
-        if (now.uid(), now.gid()) != (traits.owner, traits.group) {
-            fchown(file, Some(traits.owner), Some(traits.group))?;
-        }
-        file.set_permissions(Permissions::from_mode(traits.mode))?;
-        for (xattr, value) in &traits.xattrs {
-            self.xattr(file, path, xattr, value)?;
-        }
-        files::set_open_modified(file, traits.modified)
-    }
-
-    fn xattr(
-        &mut self,
-        file: &File,
-        path: &[u8],
-        xattr: &OsString,
-        value: &[u8],
-    ) -> io::Result<()> {
-        let name = xattr.as_bytes();
-        let to_overlay = whiteout::is_to_overlay(name);
-        let set = if to_overlay { Ok(()) } else { files::set_xattr(file, xattr, value) };
-        let refused = set.as_ref().is_err_and(files::is_not_for_us);
-        if to_overlay || refused {
-            let example = format!("{} of {}", shown(name), shown(path));
-            self.leave_out("extended attributes", example);
-            return Ok(());
-        }
-        set
-    }
-
     fn leave_out(&mut self, what: &'static str, example: String) {
         self.unpacked.left_out.entry(what).or_insert((0, example)).0 += 1;
-    }
-
-    /// Hide what is hidden below, at the end: a whiteout does not hide what its own layer has,
-    /// whichever of the two comes first in the archive.
-    fn hide(&mut self) -> Result<()> {
-        for folder in &std::mem::take(&mut self.opaque) {
-            let path = joined(folder, whiteout::OPAQUE);
-            let made = match folder.is_empty() {
-                true => self.hide_all(),
-                false => self.make_opaque(folder),
-            };
-            made.map_err(|error| refusal(&path, &error))?;
-        }
-        // In this order, a folder comes before what is in it.
-        for (hidden, path) in &std::mem::take(&mut self.hidden) {
-            self.whiteout(hidden).map_err(|error| refusal(path, &error))?;
-        }
-        Ok(())
-    }
-
-    /// Overlayfs does not look whether the top is opaque.
-    fn hide_all(&mut self) -> io::Result<()> {
-        let names = self.below.top_names()?.into_iter();
-        self.hidden.extend(names.map(|name| (name.clone(), name)));
-        Ok(())
-    }
-
-    fn whiteout(&mut self, hidden: &[u8]) -> io::Result<()> {
-        let (folder, name) = split(hidden);
-        if self.is_covered(folder) {
-            return Ok(());
-        }
-        match files::open_at(&self.top, folder) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        // In a folder that is in no other layer, overlayfs would show the device itself.
-        if self.below.folder(folder)?.is_none() {
-            return Ok(());
-        }
-        self.go_to(folder)?;
-        let name = OsStr::from_bytes(name);
-        match files::make_node(&self.near.1, name, WHITEOUT) {
-            // A file hides what is below it. A folder would show it.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                match self.make_opaque(hidden) {
-                    Err(error) if is_no_folder(&error) => Ok(()),
-                    made => made,
-                }
-            }
-            made => {
-                self.covered.insert(hidden.to_vec());
-                made
-            }
-        }
-    }
-
-    fn make_opaque(&mut self, folder: &[u8]) -> io::Result<()> {
-        self.go_to(folder)?;
-        self.covered.insert(folder.to_vec());
-        files::set_xattr(&self.near.1, OsStr::new(whiteout::mark()), b"y")
-    }
-
-    /// Whether nothing of the folder `path` below is to be seen.
-    fn is_covered(&self, path: &[u8]) -> bool {
-        let ends = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
-        let mut ends = ends.map(|(at, _)| at).chain([path.len()]);
-        ends.any(|end| self.covered.contains(&path[..end]))
-    }
-
-    fn dress_folders(&mut self) -> Result<()> {
-        if !self.folders.contains_key(&b""[..]) {
-            self.dress_as_below(b"").map_err(|error| refusal(b".", &error))?;
-        }
-        for (path, mut traits) in std::mem::take(&mut self.folders) {
-            if self.numbers.is_single() {
-                // It is one user's, who shall be able to remove it without our help.
-                traits.mode |= 0o700;
-            }
-            let refused = |error: io::Error| refusal(&path, &error);
-            match files::open_at(&self.top, &path) {
-                Ok(folder) => {
-                    self.dress(&folder.into(), &path, &traits).map_err(refused)?;
-                }
-                // A later member of the same name took its place.
-                Err(error) if is_no_folder(&error) => {}
-                Err(error) => return Err(refused(error)),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -473,14 +332,6 @@ impl Place {
         }
         let name = names.pop().unwrap_or_default().to_vec();
         Ok(Place { folder: names.join(&b'/'), name })
-    }
-}
-
-/// The folder of `path`, and its name there.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|&byte| byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (b"", path),
     }
 }
 
