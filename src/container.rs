@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use image::Digest;
@@ -203,6 +203,7 @@ impl Container {
         let Plan { folder, .. } = &container.plan;
         for (_, layers) in spec.stacks()? {
             make_folder(&layers.upper, 0o755)?;
+            layers.lower.first().map_or(Ok(()), |top| resemble(&layers.upper, top))?;
             make_folder(&layers.work, 0o755)?;
         }
         volumes::make(spec, folder)?;
@@ -509,6 +510,18 @@ fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
 fn make_folder(path: &Path, mode: u32) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|error| Error::io(path.display(), &error))
+}
+
+/// Let the folder `path` have the owner, the mode and the time of `model`: of folders that lie
+/// upon each other, an overlay shows those of the topmost.
+fn resemble(path: &Path, model: &Path) -> Result<()> {
+    let copied = fs::metadata(model).and_then(|about| {
+        // Who is alone in a user namespace has nobody to give it to.
+        chown(path, Some(about.uid()), Some(about.gid())).ok();
+        fs::set_permissions(path, about.permissions())?;
+        File::open(path)?.set_modified(about.modified()?)
+    });
+    copied.map_err(|error| Error::io(path.display(), &error))
 }
 
 fn entries(folder: &Path) -> Result<Vec<String>> {

@@ -16,7 +16,7 @@ use stage::{Error, Result};
 
 use crate::bars::{self, Watched};
 use crate::decode::{self, Compression};
-use crate::store::aside::{Aside, Writer};
+use crate::store::aside::Aside;
 use crate::store::{Image, Name, Store};
 use crate::times;
 
@@ -64,21 +64,27 @@ fn keep(
         None => (Box::new(decode::decode(reader)?), LAYER.into()),
     };
     let copy = Aside::make(store)?;
+    // What is plain is summed up while it is unpacked, and once is enough.
+    let is_plain = media_type == LAYER;
+    let to: Box<dyn Write + Send> = match is_plain {
+        true => Box::new(copy.unsummed()?),
+        false => Box::new(copy.writer()),
+    };
     let mut draft = store.layers().begin_unnamed()?;
-    let diff_id = draft.fill(Box::new(Tee { reader, copy: copy.writer() }), &[])?;
+    let diff_id = draft.fill(Box::new(Tee { reader, copy: to }), &[])?;
     if draft.is_empty() {
         return Err(Error::input("the archive holds no files"));
     }
-    copy.keep(store)?;
+    let digest = if is_plain { diff_id.clone() } else { copy.sum().0 };
+    let size = copy.keep_as(store, &digest)?;
     store.layers().keep(vec![(diff_id.clone(), draft)])?;
-    let (digest, size) = copy.sum();
     Ok((Descriptor::new(&media_type, digest, size), diff_id))
 }
 
 /// What is read is copied.
 struct Tee {
     reader: Box<dyn Read + Send>,
-    copy: Writer,
+    copy: Box<dyn Write + Send>,
 }
 
 impl Read for Tee {

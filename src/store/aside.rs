@@ -45,6 +45,12 @@ impl Aside {
         self.file.clone()
     }
 
+    /// To write to it what is summed up elsewhere.
+    pub fn unsummed(&self) -> Result<File> {
+        let file = File::options().write(true).open(&self.path);
+        file.map_err(|error| Error::io(self.path.display(), &error))
+    }
+
     /// The name of what has been written, and how many bytes it is.
     pub fn sum(&self) -> (Digest, u64) {
         self.file.file().so_far()
@@ -52,7 +58,15 @@ impl Aside {
 
     /// Let it be a blob of the store.
     pub fn keep(&self, store: &Store) -> Result<()> {
-        store.layout().adopt(&self.path, &self.sum().0)
+        self.keep_as(store, &self.sum().0).map(drop)
+    }
+
+    /// The same, where somebody else has summed it up; how many bytes it is.
+    pub fn keep_as(&self, store: &Store, digest: &Digest) -> Result<u64> {
+        let size = fs::metadata(&self.path).map(|about| about.len());
+        let size = size.map_err(|error| Error::io(self.path.display(), &error))?;
+        store.layout().adopt(&self.path, digest)?;
+        Ok(size)
     }
 }
 

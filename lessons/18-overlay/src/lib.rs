@@ -33,7 +33,7 @@ pub struct Layers {
 
 /// Show `layers` as one file system at `merged`.
 pub fn stack(stage: &Stage, layers: &Layers, merged: &Path) -> Result<()> {
-    stack_with(stage, layers, merged, "")
+    stack_with(stage, layers, merged, &options::plain())
 }
 
 /// The same, with more of overlayfs's options, such as `metacopy=on`.

@@ -35,6 +35,18 @@ impl Layers {
     }
 }
 
+/// Options that turn off what some kernels do by default: with these, an upper layer may hold less
+/// than a file or a folder, and say where the rest is, which no archive of a layer can say.
+pub(crate) fn plain() -> String {
+    let is_on = |name: &&str| {
+        let said =
+            std::fs::read_to_string(format!("/sys/module/overlay/parameters/{name}"));
+        said.is_ok_and(|said| said.trim() == "Y")
+    };
+    let on = ["redirect_dir", "metacopy"].into_iter().filter(is_on);
+    on.map(|name| format!("{name}=off")).collect::<Vec<_>>().join(",")
+}
+
 /// Refuse more options than mount(2) takes.
 pub(crate) fn check(options: &str) -> Result<()> {
     match options.len() {
