@@ -21,12 +21,14 @@
 //! | `build.rs` | does a Dockerfile become the image that it describes? |
 //! | `files.rs` | are a container's files told, kept and copied as they are? |
 //! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
+//! | `exchange.rs` | do others run what we have made, and we what others have made? |
 //! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
 mod bridge;
 mod build;
+mod exchange;
 mod files;
 mod flags;
 mod host;
