@@ -521,7 +521,11 @@ fn resemble(path: &Path, model: &Path) -> Result<()> {
         fs::set_permissions(path, about.permissions())?;
         File::open(path)?.set_modified(about.modified()?)
     });
-    copied.map_err(|error| Error::io(path.display(), &error))
+    match copied {
+        // It is made later, from nothing (`host.rs`), and looks like any other folder.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        copied => copied.map_err(|error| Error::io(path.display(), &error)),
+    }
 }
 
 fn entries(folder: &Path) -> Result<Vec<String>> {

@@ -102,8 +102,8 @@ fn shared(images: &[Image]) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-fn made(image: &Image) -> Option<i64> {
-    image.config.created.as_deref().and_then(times::seconds)
+fn made(image: &Image) -> Option<i128> {
+    image.config.created.as_deref().and_then(times::nanoseconds)
 }
 
 fn repository_and_tag(name: Option<&Name>) -> (String, String) {

@@ -23,6 +23,11 @@ pub fn seconds(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_second)
 }
 
+/// The same in nanoseconds, to tell which of two was first.
+pub fn nanoseconds(text: &str) -> Option<i128> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_nanosecond)
+}
+
 /// How long ago `text` was: `5 minutes ago`.
 pub fn ago(text: Option<&str>) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -164,9 +164,10 @@ fn an_image_with_closed_folders_goes_without_the_engine() {
         let tar = tar.args(["-ec", script]).current_dir(folder.path()).status();
         assert!(tar.expect("sh is there").success());
         import(&student, Path::new(&folder.at("closed.tar")), "it").assert_status(0);
-        let images = format!("{}/images", student.store());
-        let image = fs::read_dir(&images).expect("it is there").flatten().next();
-        let file = image.expect("one image").path().join("rootfs/fixed/in/file");
+        let layers = format!("{}/layers", student.store());
+        let layers = fs::read_dir(&layers).expect("it is there").flatten();
+        let layer = layers.map(|entry| entry.path()).find(|path| path.is_dir());
+        let file = layer.expect("one layer").join("fixed/in/file");
         let mode = file.metadata().expect("it is there").mode();
         assert_eq!(mode & 0o7777, 0o755, "what was another's is not to be setuid root");
         student.play(&["rm", "-rf", &student.store()]).end().assert_status(0);
