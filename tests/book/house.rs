@@ -19,6 +19,7 @@ const TOP: &[&str] = &[
     "LICENSE-MIT",
     "README.md",
     "clippy.toml",
+    "benches",
     "fuzz",
     "lessons",
     "rustfmt.toml",
