@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use image::layout::write_whole;
@@ -49,6 +50,14 @@ pub(crate) fn lock(file: &File, how: impl Fn(&File) -> io::Result<()>) -> io::Re
 /// The folder, locked, if nobody else holds it.
 pub(crate) fn hold_alone(folder: &Path) -> Option<File> {
     File::open(folder).ok().filter(|held| held.try_lock().is_ok())
+}
+
+/// Whether `held` is what is at `path` now: who had it before us may have taken it away.
+pub(crate) fn is_at(held: &File, path: &Path) -> bool {
+    let (held, there) = (held.metadata(), fs::symlink_metadata(path));
+    held.ok().zip(there.ok()).is_some_and(|(held, there)| {
+        (held.dev(), held.ino()) == (there.dev(), there.ino())
+    })
 }
 
 /// `bytes` random bytes, as hexadecimal digits.

@@ -15,6 +15,7 @@ use image::manifest::{
 use stage::{Error, Result};
 
 use crate::bars::{self, Watched};
+use crate::build;
 use crate::decode::{self, Compression};
 use crate::store::aside::Aside;
 use crate::store::{Image, Name, Store};
@@ -25,8 +26,8 @@ use crate::times;
 pub struct Request {
     /// What the image is to be called; without, it is dangling.
     pub name: Option<Name>,
-    /// How it is to be run.
-    pub settings: Settings,
+    /// Instructions of a Dockerfile that say how it is to be run.
+    pub changes: Vec<String>,
     /// A remark for its history.
     pub message: Option<String>,
 }
@@ -37,13 +38,15 @@ pub fn import(store: &Store, source: &Path, request: &Request) -> Result<Image> 
         return Err(Error::input("image name \"host\": this one is built in")
             .hint("`host` is the machine's own root: take another name"));
     }
+    let mut config = describe(source, request);
+    build::change(&mut config, &request.changes)?;
     let (reader, length) = open(source)?;
     let work = store.work()?;
     let bar = bars::bytes("importing", length);
     let kept = keep(store, Watched::new(reader, &bar));
     bar.finish_and_clear();
     let (layer, diff_id) = kept.map_err(|error| error.within(name_of(source)))?;
-    let config = describe(source, request, diff_id);
+    config.rootfs.diff_ids.push(diff_id);
     let layout = store.layout();
     let config = layout.put_json(CONFIG, &config)?;
     let manifest = layout.put_json(MANIFEST, &Manifest::new(config, vec![layer]))?;
@@ -95,7 +98,8 @@ impl Read for Tee {
     }
 }
 
-fn describe(source: &Path, request: &Request, diff_id: image::Digest) -> Config {
+/// The image, but for its layer.
+fn describe(source: &Path, request: &Request) -> Config {
     let created = Some(times::now());
     let comment = request.message.clone();
     let comment =
@@ -103,8 +107,8 @@ fn describe(source: &Path, request: &Request, diff_id: image::Digest) -> Config 
     Config {
         created: created.clone(),
         platform: Platform::here(),
-        config: request.settings.clone(),
-        rootfs: Rootfs { kind: "layers".into(), diff_ids: vec![diff_id] },
+        config: Settings::default(),
+        rootfs: Rootfs { kind: "layers".into(), diff_ids: Vec::new() },
         history: vec![Step { created, comment, ..Step::default() }],
     }
 }

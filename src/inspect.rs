@@ -9,7 +9,7 @@ use stage::{Error, Pid, Result};
 
 use crate::container::{self, Known, State};
 use crate::limits::{self, is_paused};
-use crate::spec::{IMAGE_ID, IMAGE_NAME, Mount, STOP_SIGNAL};
+use crate::spec::{EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Mount, STOP_SIGNAL, Spec};
 use crate::store::Store;
 
 /// All that is known of the container that `which` means.
@@ -31,6 +31,7 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
         "Image": spec.annotations.get(IMAGE_ID),
         "Config": {
             "Image": spec.annotations.get(IMAGE_NAME),
+            "ExposedPorts": exposed_ports(spec),
             "StopSignal": spec.annotations.get(STOP_SIGNAL),
             "Hostname": spec.hostname,
             "Env": spec.process.env,
@@ -43,6 +44,13 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
         },
         "Cgroups": cgroups,
     }))
+}
+
+/// As in an image: the ports are names, with nothing behind them.
+fn exposed_ports(spec: &Spec) -> Map<String, Value> {
+    let ports = spec.annotations.get(EXPOSED_PORTS).map_or("", String::as_str);
+    let ports = ports.split(',').filter(|port| !port.is_empty());
+    ports.map(|port| (port.to_string(), json!({}))).collect()
 }
 
 fn state_of(state: &State, first: Option<Pid>, group: Option<&Group>) -> Result<Value> {

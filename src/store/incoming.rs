@@ -10,7 +10,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, Write, sink};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use image::Digest;
@@ -20,7 +19,7 @@ use image::manifest::Descriptor;
 use stage::{Error, Result};
 
 use super::Store;
-use crate::disk::{hold_alone, lock};
+use crate::disk::{hold_alone, is_at, lock};
 
 /// What names of parts begin with.
 const PART: &str = "sha256-";
@@ -197,12 +196,4 @@ pub(crate) fn is_part(path: &Path) -> bool {
 
 fn path(store: &Store, digest: &Digest) -> PathBuf {
     store.incoming().join(format!("{PART}{}", digest.hex()))
-}
-
-/// Does `path` still lead to `file`?
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(file), Ok(path)) => (file.dev(), file.ino()) == (path.dev(), path.ino()),
-        _ => false,
-    }
 }

@@ -12,7 +12,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use image::Digest;
@@ -22,7 +22,7 @@ use stage::{Error, Result};
 use user::Numbers;
 
 use crate::decode::decode;
-use crate::disk::{hold_alone, lock, random_id, read_json, write_json};
+use crate::disk::{hold_alone, is_at, lock, random_id, read_json, write_json};
 use crate::sys;
 
 /// Hexadecimal digits in a layer's name: nobody finds two layers that agree in so many.
@@ -205,14 +205,6 @@ impl Drop for Draft {
 
 fn is_there(error: &io::Error) -> bool {
     [ErrorKind::DirectoryNotEmpty, ErrorKind::AlreadyExists].contains(&error.kind())
-}
-
-/// Whether `held` is what is at `path` now.
-fn is_at(held: &File, path: &Path) -> bool {
-    let (held, there) = (held.metadata(), fs::symlink_metadata(path));
-    held.ok().zip(there.ok()).is_some_and(|(held, there)| {
-        (held.dev(), held.ino()) == (there.dev(), there.ino())
-    })
 }
 
 fn empty(folder: &Path) -> io::Result<()> {

@@ -12,6 +12,7 @@ use fakedocker::{images, import};
 use tar::{Builder, EntryType, Header};
 
 use crate::support::turn;
+use crate::support::wait::until;
 
 const FORMS: [&str; 4] = ["", "gzip", "xz", "zstd"];
 
@@ -518,7 +519,11 @@ fn a_full_disk_leaves_the_store_as_it_was() {
     yard.store = Store::open(&small).unwrap();
     let error = yard.import(&Tar::new().file("x", &noise(3 << 20)).end());
     let left = fs::read_dir(small.join("drafts")).unwrap().count();
-    assert!(Command::new("umount").arg(&small).status().unwrap().success());
+    // The thread that decodes may have a file open a moment longer.
+    until("the tmpfs to be free", || {
+        let ended = Command::new("umount").arg(&small).output().unwrap();
+        ended.status.success().then_some(())
+    });
     assert!(error.unwrap_err().to_string().contains("`x`: write: ENOSPC"));
     assert_eq!(left, 0);
 }

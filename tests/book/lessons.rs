@@ -97,13 +97,17 @@ fn names() -> Vec<String> {
     lessons().iter().filter_map(name).collect()
 }
 
-/// The lessons with a contained process, whose help says that they take a COMMAND.
+/// The lessons with a contained process, whose usage says that they take a COMMAND.
 pub fn contained() -> &'static [String] {
     static CONTAINED: OnceLock<Vec<String>> = OnceLock::new();
     CONTAINED.get_or_init(|| {
         let _turn = turn();
-        let help = |name: &String| run(lesson(name).arg("--help")).out;
-        names().into_iter().filter(|name| help(name).contains("COMMAND")).collect()
+        let takes_command = |name: &String| {
+            let help = run(lesson(name).arg("--help")).out;
+            let usage = help.lines().find(|line| line.starts_with("Usage:"));
+            usage.is_some_and(|usage| usage.contains("COMMAND"))
+        };
+        names().into_iter().filter(takes_command).collect()
     })
 }
 

@@ -40,6 +40,9 @@ pub struct Import {
     /// A remark for the image's history
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    /// An instruction of a Dockerfile that says how to run it, such as "CMD /bin/sh"
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    change: Vec<String>,
     /// A tar file, plain or compressed by gzip, xz or zstd; `-` for standard input
     tarball: PathBuf,
     /// The image's name, such as debian or debian:12
@@ -190,8 +193,8 @@ impl Image {
 impl Import {
     pub fn play(&self, store: &Store) -> Result<u8> {
         let name = self.name.as_deref().map(Name::parse).transpose()?;
-        let request =
-            import::Request { name, message: self.message.clone(), ..Default::default() };
+        let (message, changes) = (self.message.clone(), self.change.clone());
+        let request = import::Request { name, changes, message };
         let image = import::import(store, &self.tarball, &request)?;
         stage::tell(&image.id)?;
         Ok(0)

@@ -119,10 +119,15 @@ fn an_image_comes_from_a_pipe_too() {
     undisturbed(|| {
         let store = Store::new();
         let tarball = File::open(busybox_as("xz")).expect("it was made");
-        let import = store.engine(&["import", "-", "piped:1"]).end_from(tarball);
+        let says = ["-c", "ENV WORD=said", "-c", "CMD echo $WORD"];
+        let import = [&["import"][..], &says, &["-", "piped:1"]].concat();
+        let import = store.engine(&import).end_from(tarball);
         let id = import.assert_status(0).out.trim_end().to_string();
         let listed = store.engine(&["images", "--quiet", "--no-trunc", "piped:1"]).end();
         assert_eq!(listed.assert_status(0).out, format!("{id}\n"));
-        store.run(&["piped:1", "true"]).end().assert_status(0).assert_quiet();
+        let run = store.run(&["piped:1"]).end();
+        assert_eq!(run.assert_status(0).assert_quiet().out, "said\n");
+        let wrong = ["import", "-c", "COPY . /", "/dev/null", "other"];
+        store.engine(&wrong).end().assert_status(1).assert_one_error();
     });
 }

@@ -163,10 +163,10 @@ fn what_an_image_says_is_honoured() {
         let seen = store.ends(&[
             "inspect",
             "--format",
-            "{{.Config.Image}} {{.Config.StopSignal}}",
+            "{{.Config.Image}} {{.Config.StopSignal}} {{json .Config.ExposedPorts}}",
             "one",
         ]);
-        assert_eq!(seen, "talker SIGINT\n");
+        assert_eq!(seen, "talker SIGINT {\"80/tcp\":{}}\n");
         let seen = store.ends(&[
             "image",
             "inspect",
