@@ -124,10 +124,12 @@ pub fn load(store: &Store, source: &Path) -> Result<Vec<Image>> {
     let mut draft = store.layers().begin_unnamed()?;
     let unpacked = draft.fill(Box::new(Watched::new(reader, &bar)), &[]);
     bar.finish_and_clear();
+    let unpacking = bars::endless("unpacking");
     let loaded = unpacked.and_then(|_| {
         let root = Root::open(draft.path())?;
         Archive { root, store, work: &work }.load()
     });
+    unpacking.finish_and_clear();
     loaded.map_err(|error| error.within(import::name_of(source)))
 }
 

@@ -3,6 +3,7 @@
 //! By a bar on standard error, if that is a terminal; else by nothing.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,6 +20,18 @@ pub fn bytes(what: &'static str, length: Option<u64>) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// Something takes its time, one does not know how long.
+pub fn endless(what: &'static str) -> ProgressBar {
+    ticking(ProgressBar::new_spinner(), what)
+}
+
+/// The same with a `bar` that stands among others.
+pub fn ticking(bar: ProgressBar, what: &'static str) -> ProgressBar {
+    let bar = bar.with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
 }
 
 /// A reader that moves the bar.

@@ -234,7 +234,11 @@ impl Store {
             |path: &Path| path.file_name().is_some_and(|name| blobs.contains(name));
         remove_all(&self.layout.blobs(), |path| !is_wanted(path))?;
         remove_all(&self.incoming(), |path| !incoming::is_part(path))?;
-        fs::remove_file(&rubbish).map_err(|error| Error::io(rubbish.display(), &error))
+        match fs::remove_file(&rubbish) {
+            // Somebody else has collected since we noted it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|error| Error::io(rubbish.display(), &error)),
+        }
     }
 
     /// The names of the blobs and the folders of the layers that the list leads to.

@@ -3,12 +3,13 @@
 //! On a terminal by a bar for each layer; else by a line when a layer is done.
 
 use std::io::{IsTerminal, stderr, stdout};
-use std::time::Duration;
 
 use image::Digest;
 use image::manifest::Descriptor;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use stage::Result;
+
+use crate::bars;
 
 /// The bars, or the lines.
 #[derive(Debug)]
@@ -37,10 +38,8 @@ impl Progress {
 
     /// Something takes its time, one does not know how long.
     pub(crate) fn wait(&self, what: &'static str) -> ProgressBar {
-        let Some(bars) = &self.bars else { return ProgressBar::hidden() };
-        let bar = bars.add(ProgressBar::new_spinner()).with_message(what);
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
+        let Some(all) = &self.bars else { return ProgressBar::hidden() };
+        bars::ticking(all.add(ProgressBar::new_spinner()), what)
     }
 
     /// `layer` is about to be brought.
