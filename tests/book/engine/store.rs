@@ -8,10 +8,12 @@ use std::process::Command;
 use image::manifest::Settings;
 use serde_json::Value;
 
+use super::userns::impossible;
 use crate::support::engine::{Ending, Engine, Folder, Store};
 use crate::support::layout::{archive, base, layer};
 use crate::support::machine::undisturbed;
 use crate::support::rootfs::busybox;
+use crate::support::skip::not_tried;
 
 impl Store {
     fn ends(&self, args: &[&str]) -> String {
@@ -43,6 +45,16 @@ impl Store {
     fn blobs(&self) -> usize {
         fs::read_dir(self.path().join("blobs/sha256")).expect("it is there").count()
     }
+}
+
+/// Flags with which all shall be the same: as root, and with users of its own where it can be.
+fn as_whom(test: &str) -> Vec<&'static [&'static str]> {
+    let mut flags = vec![&[][..], &["--userns", "100000:65536"]];
+    if let Some(why) = impossible() {
+        not_tried(&format!("engine::store::{test}"), format!("--userns: {why}"));
+        flags.pop();
+    }
+    flags
 }
 
 fn refused(store: &Store, args: &[&str], why: &str) {
@@ -191,7 +203,8 @@ fn a_volume_begins_with_what_the_image_has_and_is_in_no_layer() {
         store.loads(&archive(&folder, "keeper", &layers, settings));
         let script = "chown 7:8 /data/a; echo more >> /data/a; cat /data/a; echo x > /new/one/x; \
                       stat -c %u /data/a; mount | grep -c -E ' on (/data|/new/one) '";
-        for flags in [&[][..], &["--userns", "100000:65536"]] {
+        for flags in as_whom("a_volume_begins_with_what_the_image_has_and_is_in_no_layer")
+        {
             let run = store.run(&[flags, &["keeper", "sh", "-c", script]].concat()).end();
             run.assert_status(0).assert_quiet();
             assert_eq!(run.out, "from the image\nmore\n7\n2\n");
@@ -259,7 +272,7 @@ fn an_image_of_120_layers_runs() {
         store.loads(&archive(&folder, "many", &layers, Settings::default()));
         let script =
             "ls /data | wc -l; cat /data/last; rm /data/7; echo; ls /data | wc -l";
-        for flags in [&[][..], &["--userns", "100000:65536"]] {
+        for flags in as_whom("an_image_of_120_layers_runs") {
             let run = store.run(&[flags, &["many", "sh", "-c", script]].concat()).end();
             assert_eq!(run.assert_status(0).assert_quiet().out, "120\ndata/119\n119\n");
         }
