@@ -30,10 +30,12 @@ stack_root() {
     mount -t proc proc "$root/proc"
     mount -t sysfs sysfs "$root/sys"
     mount -t devtmpfs devtmpfs "$root/dev"
-    mkdir -p "$root"/dev/{pts,shm,mqueue,mapper}
-    # As systemd does: whoever opens them has the kernel load their modules (lessons 14, 19).
+    mkdir -p "$root"/dev/{pts,shm,mqueue,mapper,net}
+    # As systemd does: whoever opens them has the kernel load their modules (lessons 14, 19;
+    # pasta and slirp4netns want tun).
     mknod "$root/dev/loop-control" c 10 237
     mknod "$root/dev/mapper/control" c 10 236
+    mknod "$root/dev/net/tun" c 10 200 && chmod 666 "$root/dev/net/tun"
     mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts "$root/dev/pts"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t mqueue mqueue "$root/dev/mqueue"
