@@ -14,6 +14,7 @@ use image::manifest::{
     Platform, REF_NAME,
 };
 use image::{Digest, shown};
+use indicatif::ProgressBar;
 use mount::target::Root;
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
@@ -116,15 +117,18 @@ fn append(
 }
 
 /// Put all images of the archive `source` (`-` for standard input) into the store.
-pub fn load(store: &Store, source: &Path) -> Result<Vec<Image>> {
+///
+/// `quiet`: without showing how far it is.
+pub fn load(store: &Store, source: &Path, quiet: bool) -> Result<Vec<Image>> {
     let (reader, length) = import::open(source)?;
     let work = store.work()?;
-    let bar = bars::bytes("loading", length);
+    let hidden = ProgressBar::hidden;
+    let bar = if quiet { hidden() } else { bars::bytes("loading", length) };
     // What a stranger has packed is unpacked like a layer: no name leads out of the draft.
     let mut draft = store.layers().begin_unnamed()?;
     let unpacked = draft.fill(Box::new(Watched::new(reader, &bar)), &[]);
     bar.finish_and_clear();
-    let unpacking = bars::endless("unpacking");
+    let unpacking = if quiet { hidden() } else { bars::endless("unpacking") };
     let loaded = unpacked.and_then(|_| {
         let root = Root::open(draft.path())?;
         Archive { root, store, work: &work }.load()

@@ -189,8 +189,8 @@ impl Draft {
         for (what, (count, first)) in &self.unpacked.left_out {
             stage::warn(format!("{what} left out: {count}, the first is {first}"));
         }
-        let cut_short = || Error::input("something follows the end of the archive");
-        archive.digest().cloned().ok_or_else(cut_short)
+        let unread = || Error::input("something follows the end of the archive");
+        archive.digest().cloned().ok_or_else(unread)
     }
 }
 

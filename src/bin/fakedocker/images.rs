@@ -70,8 +70,8 @@ pub struct Load {
         hide_default_value = true
     )]
     input: PathBuf,
-    /// No bar
-    #[arg(short, long, hide = true)]
+    /// Do not show how far it is
+    #[arg(short, long)]
     quiet: bool,
 }
 
@@ -234,7 +234,7 @@ fn drop_half(path: &Path) {
 
 impl Load {
     pub fn play(&self, store: &Store) -> Result<u8> {
-        for image in archive::load(store, &self.input)? {
+        for image in archive::load(store, &self.input, self.quiet)? {
             stage::tell(match &image.name {
                 Some(name) => format!("Loaded image: {}", name.full()),
                 None => format!("Loaded image ID: {}", image.id),
