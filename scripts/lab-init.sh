@@ -46,21 +46,35 @@ stack_root() {
 }
 
 # An overlay cannot be the upper layer of another one: where lessons and tests put their files,
-# there is a file system in memory. What is needed from below it is shown again.
-cover() { # PATH MODE
-    local at="$root$1" path
+# there is another file system. What is needed from below it is shown again.
+cover() { # PATH MOUNT...: the command that mounts there, which PATH is added to
+    local at=$1 path
+    shift
     mkdir -p "$at"
     for path in "${keep[@]}"; do
-        [[ $path == "$1"/* && -d $root$path ]] || continue
-        mkdir -p "/run/kept$path"
-        mount --bind "$root$path" "/run/kept$path"
+        [[ $path == "$at"/* && -d $path ]] || continue
+        mkdir -p "/dev/shm/kept$path"
+        mount --bind "$path" "/dev/shm/kept$path"
     done
-    mount -t tmpfs -o mode="$2" tmpfs "$at"
+    "$@" "$at"
     for path in "${keep[@]}"; do
-        [[ $path == "$1"/* && -d /run/kept$path ]] || continue
-        mkdir -p "$root$path"
-        mount --bind "/run/kept$path" "$root$path"
+        [[ $path == "$at"/* && -d /dev/shm/kept$path ]] || continue
+        mkdir -p "$path"
+        mount --move "/dev/shm/kept$path" "$path"
     done
+    rm -rf /dev/shm/kept
+}
+
+# As most machines have it: before Linux 6.6, a tmpfs has no attributes of users, which an
+# overlay wants that is mounted without root (lesson 18). The disk is a file in memory.
+make_disk() {
+    mount -t tmpfs -o mode=700,size=75% tmpfs /mnt
+    truncate --size 16G /mnt/disk
+    mkfs.ext4 -q -O ^has_journal,^resize_inode -N 400000 /mnt/disk
+    mkdir /mnt/at
+    mount -o loop,discard /mnt/disk /mnt/at
+    rmdir /mnt/at/lost+found
+    mkdir -m 1777 /mnt/at/{tmp,var}
 }
 
 # As in lesson 20: not chroot, which would leave the way back open, and in which nobody may
@@ -152,11 +166,14 @@ run_shell() {
     # shellcheck disable=SC1091 # lab-vm.sh writes it
     source "$shared/settings"
     stack_root
-    cover /tmp 1777
-    cover /var/tmp 1777
-    cover /run 755
-    cover /var/lib/fakedocker 700
     enter_root
+    make_disk
+    keep+=("$shared")
+    cover /run mount -t tmpfs -o mode=755 tmpfs
+    cover /tmp mount --bind /mnt/at/tmp
+    cover /var/tmp mount --bind /mnt/at/var
+    cover /var/lib/fakedocker mount -t tmpfs -o mode=700 tmpfs
+    umount --lazy /mnt
     mount_cgroups
     echo lab > /proc/sys/kernel/hostname
     busybox ip link set lo up

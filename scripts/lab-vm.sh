@@ -9,7 +9,7 @@
 #   --kernel VERSION        one of Debian's (6.1): 6.12, or exactly one, such as 6.1.0-56
 #   --prepare               fetch and install what is needed, and start nothing
 #
-# The VM has no network, and file systems of its own at /tmp, /var/tmp, /run and
+# The VM has no network, and file systems of its own at /tmp, /var/tmp (ext4), /run and
 # /var/lib/fakedocker, in memory. Its end is COMMAND's, or ours, kill -9 included. Nobody needs
 # to be root to start it: one is root in there, and what one cannot read here cannot be read
 # there.
@@ -74,7 +74,7 @@ know_machine() {
 install_packages() {
     local pair missing=()
     for pair in "$qemu:$package" busybox:busybox-static depmod:kmod file:file \
-        setpriv:util-linux dpkg-deb:dpkg apt-get:apt; do
+        setpriv:util-linux mkfs.ext4:e2fsprogs dpkg-deb:dpkg apt-get:apt; do
         has "${pair%%:*}" || missing+=("${pair##*:}")
     done
     python3 -c 'import ensurepip' 2> /dev/null || missing+=(python3-venv)
