@@ -60,7 +60,7 @@ pub struct Request {
     pub devices: Vec<String>,
     /// Whether it sees its group as the topmost one.
     pub cgroupns: bool,
-    /// Whether standard input is a terminal that the container can use.
+    /// Whether it gets a terminal of its own.
     pub terminal: bool,
 }
 
@@ -139,7 +139,7 @@ pub fn spec(
     Ok(Spec {
         oci_version: "1.2.0".into(),
         process: Process {
-            terminal: false,
+            terminal: request.terminal,
             args: command(request, &settings, &lower),
             env: environment(request, &settings, &hostname, &home)?,
             cwd: working_directory(request, &settings),

@@ -320,6 +320,18 @@ impl Child<'_> {
         if self.status.is_none() { self.pass_on(signal, false) } else { Ok(()) }
     }
 
+    /// Wait until the child has become the program that it was made for; or say why it has not.
+    pub fn await_start(&mut self) -> Result<()> {
+        self.await_exec()?;
+        // It has said something: that is not how one becomes another program.
+        if self.arrived.is_empty() { Ok(()) } else { self.wait().map(drop) }
+    }
+
+    /// Whoever it was for is gone, as when a terminal is closed.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
     /// From here on the child lives without us: it has called [`Cue::outlive`].
     pub fn release(mut self) {
         self.status = Some(0);

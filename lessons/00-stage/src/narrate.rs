@@ -111,6 +111,12 @@ impl Stage {
         self.signals.next().map(|(signal, _)| signal)
     }
 
+    /// Whether somebody has asked us to stop; other signals are passed over.
+    pub fn is_asked_to_stop(&self) -> bool {
+        let mut signals = std::iter::from_fn(|| self.next_signal());
+        signals.any(|signal| signals::TO_STOP.contains(&signal))
+    }
+
     fn open(
         voice: Voice,
         narrates: bool,
