@@ -76,9 +76,7 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
         })
     })?;
     keeper.evidence()?;
-    keeper.proceed()?;
-    keeper.release();
-    Ok(0)
+    keeper.release().map(|()| 0)
 }
 
 /// Join it, start the command, and wait for its end. When it runs, `at_start` is told.

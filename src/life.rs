@@ -88,8 +88,11 @@ pub fn wait(store: &Store, which: &str) -> Result<u8> {
 
 /// Stop it, and start it again.
 pub fn restart(store: &Store, which: &str, seconds: Option<i64>) -> Result<()> {
-    // By its ID: with --rm it is gone afterwards, and says so.
-    let id = find(store, which)?.id;
+    let Known { id, state, .. } = find(store, which)?;
+    if state.throw_away {
+        return Err(Error::input(format!("container {which:?} goes at its end (--rm)"))
+            .hint("stop it, and run another one"));
+    }
     stop(store, &id, seconds)?;
     monitor::start_again(store, &id, None)?;
     let known = find(store, &id)?;

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 
-use stage::{Child, Cue, Evidence, Result, Stage};
+use stage::{Cue, Evidence, Result, Stage};
 
 use crate::attach::{self, Front};
 use crate::container::{Container, State};
@@ -86,18 +86,11 @@ fn start<'s>(
         monitor(stage, cue, make()?, its, wanted)
     })?;
     let id = monitor.evidence()?[ID].to_string();
-    let Some((front, ours)) = front.zip(ours.take()) else {
-        release(monitor)?;
-        return Ok(Outcome::Runs(id));
-    };
-    release(monitor)?;
-    front.sit(stage, ours).map(Outcome::Seen)
-}
-
-fn release(mut monitor: Child) -> Result<()> {
-    monitor.proceed()?;
-    monitor.release();
-    Ok(())
+    monitor.release()?;
+    match front.zip(ours.take()) {
+        Some((front, ours)) => front.sit(stage, ours).map(Outcome::Seen),
+        None => Ok(Outcome::Runs(id)),
+    }
 }
 
 /// The monitor's life.

@@ -63,7 +63,10 @@ impl Cue {
     pub fn outlive(&mut self) -> Result<()> {
         self.listen()?;
         let cleared = set_pdeathsig(None);
-        cleared.map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))
+        cleared.map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))?;
+        // It waits for that: had it ended before, so had we.
+        self.report = None;
+        Ok(())
     }
 
     /// Become `program`. Returns only when that failed.
@@ -332,9 +335,12 @@ impl Child<'_> {
         self.signal(Signal::SIGHUP)
     }
 
-    /// From here on the child lives without us: it has called [`Cue::outlive`].
-    pub fn release(mut self) {
+    /// From here on the child, which waits in [`Cue::outlive`], lives without us.
+    pub fn release(mut self) -> Result<()> {
+        self.proceed()?;
+        self.await_exec()?;
         self.status = Some(0);
+        Ok(())
     }
 
     /// Let the child go on, and wait for its end.
