@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -327,6 +327,15 @@ impl Child<'_> {
         }
     }
 
+    /// For whoever waits for more than this child, by poll(2): as [`Child::wait`], but without
+    /// waiting. None if the child has not ended. There is something to see whenever the
+    /// descriptor of this value can be read.
+    pub fn look_in(&mut self) -> Result<Option<u8>> {
+        self.heed_signals()?;
+        self.look_after()?;
+        if self.status.is_some() { self.wait().map(Some) } else { Ok(None) }
+    }
+
     /// Call `wake` before the child is sent a signal, which it may not notice as it is.
     pub fn wake_by(&mut self, wake: impl Fn() + 'static) {
         self.wake = Some(Box::new(wake));
@@ -389,6 +398,11 @@ impl Child<'_> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::call("poll", errno)),
         }
+        self.heed_signals()
+    }
+
+    /// Work through the signals that have arrived.
+    fn heed_signals(&mut self) -> Result<()> {
         while let Some((signal, info)) = self.stage.signals.next() {
             if signal != Signal::SIGCHLD {
                 self.pass_on(signal, &info)?;
@@ -496,6 +510,13 @@ const PID: &str = "pid";
 
 /// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
 const SI_KERNEL: i32 = 0x80;
+
+/// What can be read when [`Child::look_in`] has something to see.
+impl AsFd for Child<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stage.signals.as_fd()
+    }
+}
 
 /// A child that nobody waited for is ended: an early return leaves no process behind.
 impl Drop for Child<'_> {
