@@ -139,7 +139,7 @@ fn attend(
     relay.lend_ours(types);
     relay.begin(ours);
     loop {
-        if let Some(status) = guest.attend()? {
+        if let Some(status) = guest.look_in()? {
             relay.drain(stage)?;
             return Ok(status);
         }

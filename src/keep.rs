@@ -180,7 +180,7 @@ fn attend(stage: &Stage, relay: &mut Relay, mut contained: Contained) -> Result<
     let first = &mut contained.first;
     let mut is_final = false;
     let status = loop {
-        if let Some(status) = first.attend()? {
+        if let Some(status) = first.look_in()? {
             break status;
         }
         relay.turn(stage, None)?;

@@ -137,12 +137,13 @@ impl Input {
 }
 
 impl ItsEnds {
-    /// In the container, before we become its user: have them. From here on, what we say goes
-    /// there.
+    /// In the container, before we become its user: have them.
     pub fn take(&self, stage: &Stage, uid: u32) -> Result<()> {
         match self {
             ItsEnds::Pipes([input, output, error]) => {
                 leave_terminal()?;
+                // What we say of the next steps is not the container's.
+                stage.keep_streams()?;
                 speak_through(input, output, error)
             }
             ItsEnds::Terminal(socket, size) => {
