@@ -2,6 +2,7 @@
 //!
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ mod images;
 mod limits;
 mod registry;
 mod run;
+mod volumes;
 
 use limits::Limits;
 use run::Run;
@@ -46,7 +48,10 @@ enum Command {
     #[command(flatten)]
     Files(files::Command),
     /// Remove containers that have ended
-    Rm(Containers),
+    Rm(Rm),
+    /// What can be done with volumes
+    #[command(subcommand)]
+    Volume(volumes::Command),
     /// Show what is known of containers or images, as JSON
     Inspect(Inspect),
     /// Hold containers to other limits
@@ -89,6 +94,15 @@ struct Containers {
     /// Names or IDs of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
+}
+
+#[derive(Args)]
+struct Rm {
+    /// And their volumes, but for those that have a name
+    #[arg(short, long)]
+    volumes: bool,
+    #[command(flatten)]
+    which: Containers,
 }
 
 #[derive(Args)]
@@ -160,7 +174,8 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
-        Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
+        Command::Rm(args) => args.play(&store(false)?),
+        Command::Volume(args) => args.play(&store(false)?),
         Command::Inspect(args) => {
             let store = store(false)?;
             show(args, |which| inspect_any(&store, which))
@@ -205,6 +220,14 @@ impl Exec {
     }
 }
 
+impl Rm {
+    fn play(&self, store: &Store) -> Result<u8> {
+        self.which.each(store, |store, which| {
+            container::remove_ended(store, which, self.volumes)
+        })
+    }
+}
+
 impl Containers {
     /// Do it to each of them, and say which.
     fn each(
@@ -228,6 +251,21 @@ fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
         }
     }
     result
+}
+
+/// Whether somebody says yes to removing `what`.
+fn confirmed(what: &str) -> Result<bool> {
+    let question = format!("This will remove {what}. Are you sure? [y/N] ");
+    let asked = stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
+    asked.map_err(|error| Error::io("standard output", &error))?;
+    let mut answer = String::new();
+    stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Error::io("standard input", &error))?;
+    if !stdin().is_terminal() {
+        stage::tell("")?;
+    }
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// A container, else an image.
