@@ -37,7 +37,8 @@ use crate::network::names::{Neighbour, introduce};
 use crate::spec::{IMAGE_ID, IMAGE_NAME, Spec};
 use crate::store::Store;
 use crate::times::moment;
-use crate::{events, names, volumes};
+use crate::volumes::Volumes;
+use crate::{events, names};
 
 /// The exit status of a container whose engine was killed: 128 + SIGKILL.
 const KILLED: u8 = 137;
@@ -285,13 +286,14 @@ impl Container {
             layers.lower.first().map_or(Ok(()), |top| resemble(&layers.upper, top))?;
             make_folder(&layers.work, 0o755)?;
         }
-        volumes::make(spec, folder)?;
         make_folder(&container.plan.rootfs(), 0o700)?;
         write_json(&folder.join("config.json"), spec)?;
         let is_taken = |name: &str| names_of(root).join(name).symlink_metadata().is_ok();
         let name = state.name.take().map_or_else(|| names::generate(is_taken), Ok)?;
         state.name = Some(name.clone());
         write_json(&folder.join("state.json"), &state)?;
+        // What says that they are its own is on the disk by now.
+        Volumes::of(root).make_for(spec)?;
         container.take_name(&name)?;
         container.tell(store, "create", spec, &[]);
         Ok(container)
@@ -411,7 +413,7 @@ impl Container {
         // It may have been renamed meanwhile.
         let state: Option<State> = read_json(&self.plan.folder.join("state.json"))?;
         let name = state.and_then(|state| state.name).or(self.name.take());
-        remove(&self.plan.root, &self.plan.folder, name.as_deref())?;
+        remove(&self.plan.root, &self.plan.folder, name.as_deref(), true)?;
         self.tell(store, "destroy", spec, &[]);
         introduce_all(store, &store.lock_containers()?)
     }
@@ -445,20 +447,21 @@ impl Drop for Container {
     fn drop(&mut self) {
         if !self.kept {
             // What stays is taken away by the next command.
-            remove(&self.plan.root, &self.plan.folder, self.name.as_deref()).ok();
+            remove(&self.plan.root, &self.plan.folder, self.name.as_deref(), true).ok();
         }
     }
 }
 
-/// Remove the ended container that `which` (a name, an ID or the beginning of one) means.
-pub fn remove_ended(store: &Store, which: &str) -> Result<()> {
+/// Remove the ended container that `which` (a name, an ID or the beginning of one) means; if
+/// asked for, its nameless volumes as well.
+pub fn remove_ended(store: &Store, which: &str, volumes: bool) -> Result<()> {
     let lock = store.lock_containers()?;
     let Known { id, spec, state, folder, .. } = known(store, which, &lock)?;
     let Some(_held) = hold_alone(&folder) else {
         return Err(Error::input(format!("container {which:?} is running"))
             .hint("end it first: fakedocker stop, or rm -f"));
     };
-    remove(store.root(), &folder, state.name.as_deref())?;
+    remove(store.root(), &folder, state.name.as_deref(), volumes)?;
     tell(store, "destroy", &id, state.name.as_deref(), &spec, &[]);
     Ok(())
 }
@@ -547,7 +550,7 @@ fn introduce_all(store: &Store, lock: &File) -> Result<()> {
 /// The folders of layers that containers stand on, running or not.
 pub fn layers_in_use(store: &Store) -> Result<BTreeSet<PathBuf>> {
     let mut folders = BTreeSet::new();
-    for (_, spec) in described(store)? {
+    for (_, spec) in described(store.root())? {
         let layers = spec.stacks()?.into_iter().flat_map(|(_, layers)| layers.lower);
         folders.extend(layers);
     }
@@ -557,15 +560,15 @@ pub fn layers_in_use(store: &Store) -> Result<BTreeSet<PathBuf>> {
 /// The IDs of the containers that were made from the image `id`.
 pub fn users_of(store: &Store, id: &Digest) -> Result<Vec<String>> {
     let of_it = |spec: &Spec| spec.annotations.get(IMAGE_ID) == Some(&id.to_string());
-    let users = described(store)?.into_iter().filter(|(_, spec)| of_it(spec));
+    let users = described(store.root())?.into_iter().filter(|(_, spec)| of_it(spec));
     Ok(users.map(|(id, _)| id).collect())
 }
 
-/// All containers that have a description, with their IDs.
-fn described(store: &Store) -> Result<Vec<(String, Spec)>> {
-    let mut all = Vec::new();
-    for id in ids(store)? {
-        let spec = read_json(&folder_of(store, &id).join("config.json"))?;
+/// All containers in the store at `root` that have a description, with their IDs.
+pub(crate) fn described(root: &Path) -> Result<Vec<(String, Spec)>> {
+    let (mut all, containers) = (Vec::new(), root.join("containers"));
+    for id in entries(&containers)? {
+        let spec = read_json(&containers.join(&id).join("config.json"))?;
         all.extend(spec.map(|spec| (id, spec)));
     }
     Ok(all)
@@ -613,7 +616,7 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
         }
         state => {
             let name = state.and_then(|state| state.name);
-            remove(store.root(), folder, name.as_deref())?;
+            remove(store.root(), folder, name.as_deref(), true)?;
             Ok(Some(format!("container {short}: removed")))
         }
     }
@@ -655,7 +658,7 @@ fn find(store: &Store, which: &str) -> Result<String> {
 }
 
 /// Docker's rule for names.
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     let begins_well = name.starts_with(|letter: char| letter.is_ascii_alphanumeric());
     if begins_well && name.chars().all(allowed) && (2..=128).contains(&name.len()) {
@@ -679,9 +682,14 @@ fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()> {
 }
 
 /// The name first: it must never lead to a container that is half gone. It may be another's,
-/// if we were killed before we could take it.
-fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
+/// if we were killed before we could take it. Then its nameless `volumes`, which nobody would
+/// know as its own any more.
+fn remove(root: &Path, folder: &Path, name: Option<&str>, volumes: bool) -> Result<()> {
     drop_name(root, folder, name)?;
+    let spec: Option<Spec> = read_json(&folder.join("config.json"))?;
+    if let (true, Some(spec), Some(id)) = (volumes, spec, folder.file_name()) {
+        Volumes::of(root).remove_nameless(&id.to_string_lossy(), &spec)?;
+    }
     fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
 }
 
@@ -696,7 +704,7 @@ fn drop_name(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn make_folder(path: &Path, mode: u32) -> Result<()> {
+pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|error| Error::io(path.display(), &error))
 }
@@ -717,7 +725,8 @@ fn resemble(path: &Path, model: &Path) -> Result<()> {
     }
 }
 
-fn entries(folder: &Path) -> Result<Vec<String>> {
+/// The names in `folder`, in no order; none if it is not there.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<String>> {
     let failed = |error| Error::io(folder.display(), &error);
     let listed = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

@@ -11,6 +11,7 @@ use crate::container::{self, Known, State};
 use crate::limits::{self, is_paused};
 use crate::spec::{EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Mount, STOP_SIGNAL, Spec};
 use crate::store::Store;
+use crate::volumes::Volumes;
 
 /// All that is known of the container that `which` means.
 pub fn inspect(store: &Store, which: &str) -> Result<Value> {
@@ -38,7 +39,7 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
             "WorkingDir": spec.process.cwd,
         },
         "HostConfig": limits_of(&container),
-        "Mounts": spec.mounts.iter().filter_map(volume).collect::<Vec<_>>(),
+        "Mounts": spec.mounts.iter().filter_map(|it| mount(spec, it)).collect::<Vec<_>>(),
         "NetworkSettings": {
             "IPAddress": state.address.map_or(String::new(), |address| address.to_string()),
         },
@@ -94,16 +95,23 @@ fn limits_of(container: &Known) -> Value {
     })
 }
 
-fn volume(mount: &Mount) -> Option<Value> {
-    let is_bind = mount.kind == "bind";
-    is_bind.then(|| {
-        json!({
-            "Type": "bind",
-            "Source": mount.source,
-            "Destination": mount.destination,
-            "RW": !mount.options.iter().any(|option| option == "ro"),
-        })
-    })
+/// What shows files of the host's, or a volume.
+fn mount(spec: &Spec, mount: &Mount) -> Option<Value> {
+    if mount.kind != "bind" {
+        return None;
+    }
+    let mut known = json!({
+        "Type": "bind",
+        "Source": mount.source,
+        "Destination": mount.destination,
+        "RW": !mount.options.iter().any(|option| option == "ro"),
+    });
+    if let Some(name) = Volumes::beside(spec).name_of(mount) {
+        known["Type"] = json!("volume");
+        known["Name"] = json!(name);
+        known["Driver"] = json!("local");
+    }
+    Some(known)
 }
 
 /// `template`, with what is known in the place of each `{{.Name.Name}}`.

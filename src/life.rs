@@ -108,8 +108,9 @@ pub fn start(store: &Store, which: &str) -> Result<()> {
     }
 }
 
-/// Remove it; if it runs, only by `force`, and it is ended before.
-pub fn remove(store: &Store, which: &str, force: bool) -> Result<()> {
+/// Remove it, and if asked for its nameless volumes; if it runs, only by `force`, and it is ended
+/// before.
+pub fn remove(store: &Store, which: &str, force: bool, volumes: bool) -> Result<()> {
     let known = find(store, which)?;
     if force && known.is_held {
         if let Some(visit) = talk::visit(known.folder())? {
@@ -121,7 +122,7 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<()> {
             return Ok(());
         }
     }
-    container::remove_ended(store, &known.id)
+    container::remove_ended(store, &known.id, volumes)
 }
 
 fn find(store: &Store, which: &str) -> Result<Known> {

@@ -124,6 +124,9 @@ pub struct Rm {
     /// End them first, if they run
     #[arg(short, long)]
     force: bool,
+    /// And their volumes, but for those that have a name
+    #[arg(short, long)]
+    volumes: bool,
     #[command(flatten)]
     which: Containers,
 }
@@ -243,8 +246,9 @@ impl Command {
                 container::rename(store, &args.container, &args.new).map(|()| 0)
             }
             Command::Rm(args) => {
-                let remove =
-                    |store: &Store, which: &str| life::remove(store, which, args.force);
+                let remove = |store: &Store, which: &str| {
+                    life::remove(store, which, args.force, args.volumes)
+                };
                 args.which.each(store, remove)
             }
         }

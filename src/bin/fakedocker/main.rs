@@ -2,6 +2,7 @@
 //!
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ mod life;
 mod limits;
 mod registry;
 mod run;
+mod volumes;
 
 use life::Keys;
 use limits::Limits;
@@ -51,6 +53,9 @@ enum Command {
     Images(images::Command),
     #[command(flatten)]
     Files(files::Command),
+    /// What can be done with volumes
+    #[command(subcommand)]
+    Volume(volumes::Command),
     /// Show what is known of containers or images, as JSON
     Inspect(Inspect),
     /// Hold containers to other limits
@@ -173,6 +178,7 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
         Command::Life(args) => args.play(&store(false)?),
+        Command::Volume(args) => args.play(&store(false)?),
         Command::Inspect(args) => {
             let store = store(false)?;
             show(args, |which| inspect_any(&store, which))
@@ -242,6 +248,21 @@ fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
         }
     }
     result
+}
+
+/// Whether somebody says yes to removing `what`.
+fn confirmed(what: &str) -> Result<bool> {
+    let question = format!("This will remove {what}. Are you sure? [y/N] ");
+    let asked = stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
+    asked.map_err(|error| Error::io("standard output", &error))?;
+    let mut answer = String::new();
+    stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Error::io("standard input", &error))?;
+    if !stdin().is_terminal() {
+        stage::tell("")?;
+    }
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// A container, else an image.
