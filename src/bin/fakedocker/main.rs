@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{container, control, exec, foreground, inspect, rootless, stats, sys};
+use fakedocker::{container, control, exec, foreground, format, inspect, rootless, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
@@ -17,6 +17,7 @@ mod build;
 mod files;
 mod images;
 mod limits;
+mod lists;
 mod registry;
 mod run;
 
@@ -45,6 +46,8 @@ enum Command {
     Images(images::Command),
     #[command(flatten)]
     Files(files::Command),
+    #[command(flatten)]
+    Lists(lists::Command),
     /// Remove containers that have ended
     Rm(Containers),
     /// Show what is known of containers or images, as JSON
@@ -55,8 +58,6 @@ enum Command {
     Pause(Containers),
     /// Let them go on
     Unpause(Containers),
-    /// Show what running containers use
-    Stats(Stats),
 }
 
 #[derive(Args)]
@@ -109,16 +110,6 @@ struct Update {
     which: Containers,
 }
 
-#[derive(Args)]
-struct Stats {
-    /// Show it once, and not again and again
-    #[arg(long)]
-    no_stream: bool,
-    /// Names or IDs of containers [default: all that run]
-    #[arg(value_name = "CONTAINER")]
-    containers: Vec<String>,
-}
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -160,6 +151,7 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
+        Command::Lists(args) => args.play(&store(false)?),
         Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
         Command::Inspect(args) => {
             let store = store(false)?;
@@ -168,9 +160,6 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
         Command::Unpause(args) => args.each(&store(false)?, control::unpause),
-        Command::Stats(args) => {
-            stats::show(&store(false)?, &args.containers, args.no_stream).map(|()| 0)
-        }
     }
 }
 
@@ -262,7 +251,7 @@ fn show(args: &Inspect, inspect: impl Fn(&str) -> Result<Value>) -> Result<u8> {
         None => stage::tell(format!("{:#}", Value::Array(known)))?,
         Some(template) => known
             .iter()
-            .try_for_each(|value| stage::tell(inspect::format(template, value)?))?,
+            .try_for_each(|value| stage::tell(format::fill(template, value)?))?,
     }
     result
 }
