@@ -18,10 +18,13 @@
 //! | `life.rs` | how does one start, stop and await a container? |
 //! | `limits.rs`, `limits/` | how is a container held to what it may use? |
 //! | `control.rs` | how is a running container stopped in time, and given more or less? |
+//! | `listing.rs`, `listing/` | which containers are there? |
+//! | `status.rs` | how is a container at this moment? |
 //! | `inspect.rs` | what can one know of a container? |
 //! | `stats.rs` | what do running containers use at this moment? |
 //! | `names.rs` | what is a container called that nobody has named? |
 //! | `events.rs` | what happens, and how does one hear of it? |
+//! | `format.rs` | how does somebody want to see it? |
 //! | `filters.rs` | what does `--filter KEY=VALUE` ask for? |
 //! | `when.rs` | which moment does somebody mean by `--since`? |
 //! | `exec.rs` | how does another process get into a running container? |
@@ -74,6 +77,7 @@ pub mod events;
 pub mod exec;
 pub mod filters;
 pub mod foreground;
+pub mod format;
 pub mod host;
 pub mod images;
 pub mod import;
@@ -82,6 +86,7 @@ pub mod keep;
 pub mod layer;
 pub mod life;
 pub mod limits;
+pub mod listing;
 pub mod logs;
 pub mod monitor;
 pub mod names;
@@ -97,6 +102,7 @@ pub mod signals;
 pub mod spec;
 pub mod stand_in;
 pub mod stats;
+pub mod status;
 pub mod store;
 pub mod streams;
 pub mod sys;

@@ -20,6 +20,7 @@ use crate::rootless;
 use crate::spec::{Mount, Namespace, Spec};
 use crate::store::Store;
 
+pub mod known;
 pub mod names;
 mod ports;
 pub mod usermode;
@@ -75,6 +76,14 @@ struct Other {
 
 /// The annotation that keeps a container's network in its description.
 pub const NETWORK: &str = "fakedocker.network";
+/// And the one for its published ports: as `-p` has them, parted by commas.
+pub const PUBLISHED: &str = "fakedocker.published";
+
+/// The published ports of a container, whether it runs or not.
+pub fn published(spec: &Spec) -> Vec<Published> {
+    let said = spec.annotations.get(PUBLISHED).map_or("", String::as_str);
+    said.split(',').filter_map(|text| ports::read(text).ok()).collect()
+}
 
 impl Setup {
     /// Refuse what cannot work, before anything is touched.
@@ -118,7 +127,12 @@ impl Setup {
 
     /// What the description keeps of it.
     pub fn annotations(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([(NETWORK.to_string(), self.network.to_string())])
+        let mut all = BTreeMap::from([(NETWORK.to_string(), self.network.to_string())]);
+        if !self.published.is_empty() {
+            let ports = self.published.iter().map(ports::written).collect::<Vec<_>>();
+            all.insert(PUBLISHED.to_string(), ports.join(","));
+        }
+        all
     }
 
     /// `spec` as it is today: another container whose network is shared may have been started anew.

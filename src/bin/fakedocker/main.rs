@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{control, exec, inspect, rootless, stats, sys};
+use fakedocker::{control, exec, format, inspect, rootless, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
@@ -19,6 +19,7 @@ mod files;
 mod images;
 mod life;
 mod limits;
+mod lists;
 mod registry;
 mod run;
 mod volumes;
@@ -53,6 +54,8 @@ enum Command {
     Images(images::Command),
     #[command(flatten)]
     Files(files::Command),
+    #[command(flatten)]
+    Lists(lists::Command),
     /// What can be done with volumes
     #[command(subcommand)]
     Volume(volumes::Command),
@@ -64,8 +67,6 @@ enum Command {
     Pause(Containers),
     /// Let them go on
     Unpause(Containers),
-    /// Show what running containers use
-    Stats(Stats),
 }
 
 #[derive(Args)]
@@ -124,16 +125,6 @@ struct Update {
     which: Containers,
 }
 
-#[derive(Args)]
-struct Stats {
-    /// Show it once, and not again and again
-    #[arg(long)]
-    no_stream: bool,
-    /// Names or IDs of containers [default: all that run]
-    #[arg(value_name = "CONTAINER")]
-    containers: Vec<String>,
-}
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -177,6 +168,7 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
+        Command::Lists(args) => args.play(&store(false)?),
         Command::Life(args) => args.play(&store(false)?),
         Command::Volume(args) => args.play(&store(false)?),
         Command::Inspect(args) => {
@@ -186,9 +178,6 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
         Command::Unpause(args) => args.each(&store(false)?, control::unpause),
-        Command::Stats(args) => {
-            stats::show(&store(false)?, &args.containers, args.no_stream).map(|()| 0)
-        }
     }
 }
 
@@ -297,7 +286,7 @@ fn show(args: &Inspect, inspect: impl Fn(&str) -> Result<Value>) -> Result<u8> {
         None => stage::tell(format!("{:#}", Value::Array(known)))?,
         Some(template) => known
             .iter()
-            .try_for_each(|value| stage::tell(inspect::format(template, value)?))?,
+            .try_for_each(|value| stage::tell(format::fill(template, value)?))?,
     }
     result
 }
