@@ -9,6 +9,7 @@
 //! | `outside.rs` | and what of the machine can such a container reach? |
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
+//! | `life.rs` | is a container started, stopped, awaited and listened to as asked? |
 //! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
@@ -36,6 +37,7 @@ mod host;
 mod images;
 mod joining;
 mod killing;
+mod life;
 mod limits;
 mod named;
 mod networks;

@@ -216,7 +216,7 @@ fn ctrl_c_at_any_step_ends_the_lesson() {
 fn the_first_command_of_the_readme() {
     undisturbed(|| {
         let mut terminal = Terminal::open();
-        terminal.enter("fakedocker run --rm -i host");
+        terminal.enter("fakedocker run --rm -it host");
         terminal.await_inner_prompt();
         // Not before we know that it is not the machine's own.
         terminal.enter("stat --file-system --format=%T / && echo $$");
