@@ -32,7 +32,7 @@ use crate::disk::{hold_alone, random_id, read_json, sync_folder, write_json};
 use crate::network::names::{self, Neighbour};
 use crate::spec::{IMAGE_ID, Spec};
 use crate::store::Store;
-use crate::volumes;
+use crate::volumes::Volumes;
 
 /// The exit status of a container whose engine was killed: 128 + SIGKILL.
 const KILLED: u8 = 137;
@@ -252,18 +252,19 @@ impl Container {
         let held = hold_alone(&plan.folder);
         let held = held.ok_or_else(|| Error::input("a new container is already held"))?;
         let mut container = Container { plan, name: None, _held: held, kept: false };
-        let Plan { folder, .. } = &container.plan;
+        let Plan { root, folder, .. } = &container.plan;
         for (_, layers) in spec.stacks()? {
             make_folder(&layers.upper, 0o755)?;
             layers.lower.first().map_or(Ok(()), |top| resemble(&layers.upper, top))?;
             make_folder(&layers.work, 0o755)?;
         }
-        volumes::make(spec, folder)?;
         make_folder(&container.plan.rootfs(), 0o700)?;
         write_json(&folder.join("config.json"), spec)?;
         let state =
             State { name: name.map(String::from), throw_away, ..State::default() };
         write_json(&folder.join("state.json"), &state)?;
+        // What says that they are its own is on the disk by now.
+        Volumes::of(root).make_for(spec)?;
         if let Some(name) = name {
             container.take_name(name)?;
         }
@@ -321,7 +322,7 @@ impl Container {
     /// It has ended, and goes, with all that it wrote.
     pub fn remove(mut self, store: &Store) -> Result<()> {
         self.kept = true;
-        remove(&self.plan.root, &self.plan.folder, self.name.as_deref())?;
+        remove(&self.plan.root, &self.plan.folder, self.name.as_deref(), true)?;
         introduce_all(store, &store.lock_containers()?)
     }
 
@@ -351,13 +352,14 @@ impl Drop for Container {
     fn drop(&mut self) {
         if !self.kept {
             // What stays is taken away by the next command.
-            remove(&self.plan.root, &self.plan.folder, self.name.as_deref()).ok();
+            remove(&self.plan.root, &self.plan.folder, self.name.as_deref(), true).ok();
         }
     }
 }
 
-/// Remove the ended container that `which` (a name, an ID or the beginning of one) means.
-pub fn remove_ended(store: &Store, which: &str) -> Result<()> {
+/// Remove the ended container that `which` (a name, an ID or the beginning of one) means; if
+/// asked for, its nameless volumes as well.
+pub fn remove_ended(store: &Store, which: &str, volumes: bool) -> Result<()> {
     let _store = store.lock_containers()?;
     let id = find(store, which)?;
     let folder = folder_of(store, &id);
@@ -367,7 +369,7 @@ pub fn remove_ended(store: &Store, which: &str) -> Result<()> {
         )));
     };
     let state: State = read_json(&folder.join("state.json"))?.unwrap_or_default();
-    remove(store.root(), &folder, state.name.as_deref())
+    remove(store.root(), &folder, state.name.as_deref(), volumes)
 }
 
 /// The running container that `which` means.
@@ -422,7 +424,7 @@ fn introduce_all(store: &Store, lock: &File) -> Result<()> {
 /// The folders of layers that containers stand on, running or not.
 pub fn layers_in_use(store: &Store) -> Result<BTreeSet<PathBuf>> {
     let mut folders = BTreeSet::new();
-    for (_, spec) in described(store)? {
+    for (_, spec) in described(store.root())? {
         let layers = spec.stacks()?.into_iter().flat_map(|(_, layers)| layers.lower);
         folders.extend(layers);
     }
@@ -432,15 +434,15 @@ pub fn layers_in_use(store: &Store) -> Result<BTreeSet<PathBuf>> {
 /// The IDs of the containers that were made from the image `id`.
 pub fn users_of(store: &Store, id: &Digest) -> Result<Vec<String>> {
     let of_it = |spec: &Spec| spec.annotations.get(IMAGE_ID) == Some(&id.to_string());
-    let users = described(store)?.into_iter().filter(|(_, spec)| of_it(spec));
+    let users = described(store.root())?.into_iter().filter(|(_, spec)| of_it(spec));
     Ok(users.map(|(id, _)| id).collect())
 }
 
-/// All containers that have a description, with their IDs.
-fn described(store: &Store) -> Result<Vec<(String, Spec)>> {
-    let mut all = Vec::new();
-    for id in ids(store)? {
-        let spec = read_json(&folder_of(store, &id).join("config.json"))?;
+/// All containers in the store at `root` that have a description, with their IDs.
+pub(crate) fn described(root: &Path) -> Result<Vec<(String, Spec)>> {
+    let (mut all, containers) = (Vec::new(), root.join("containers"));
+    for id in entries(&containers)? {
+        let spec = read_json(&containers.join(&id).join("config.json"))?;
         all.extend(spec.map(|spec| (id, spec)));
     }
     Ok(all)
@@ -482,7 +484,7 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
         }
         state => {
             let name = state.and_then(|state| state.name);
-            remove(store.root(), folder, name.as_deref())?;
+            remove(store.root(), folder, name.as_deref(), true)?;
             Ok(Some(format!("container {short}: removed")))
         }
     }
@@ -524,7 +526,7 @@ fn find(store: &Store, which: &str) -> Result<String> {
 }
 
 /// Docker's rule for names.
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     let begins_well = name.starts_with(|letter: char| letter.is_ascii_alphanumeric());
     if begins_well && name.chars().all(allowed) && (2..=128).contains(&name.len()) {
@@ -547,8 +549,9 @@ fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()> {
 }
 
 /// The name first: it must never lead to a container that is half gone. It may be another's,
-/// if we were killed before we could take it.
-fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
+/// if we were killed before we could take it. Then its nameless `volumes`, which nobody would
+/// know as its own any more.
+fn remove(root: &Path, folder: &Path, name: Option<&str>, volumes: bool) -> Result<()> {
     let link = name.map(|name| names_of(root).join(name));
     let is_ours = |link: &PathBuf| {
         fs::read_link(link).ok().as_deref().map(Path::as_os_str) == folder.file_name()
@@ -556,10 +559,14 @@ fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
     if let Some(link) = link.filter(is_ours) {
         fs::remove_file(&link).map_err(|error| Error::io(link.display(), &error))?;
     }
+    let spec: Option<Spec> = read_json(&folder.join("config.json"))?;
+    if let (true, Some(spec), Some(id)) = (volumes, spec, folder.file_name()) {
+        Volumes::of(root).remove_nameless(&id.to_string_lossy(), &spec)?;
+    }
     fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
 }
 
-fn make_folder(path: &Path, mode: u32) -> Result<()> {
+pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|error| Error::io(path.display(), &error))
 }
@@ -580,7 +587,8 @@ fn resemble(path: &Path, model: &Path) -> Result<()> {
     }
 }
 
-fn entries(folder: &Path) -> Result<Vec<String>> {
+/// The names in `folder`, in no order; none if it is not there.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<String>> {
     let failed = |error| Error::io(folder.display(), &error);
     let listed = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

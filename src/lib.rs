@@ -25,7 +25,7 @@
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
 //! | `users.rs` | as whom does a process run in a container? |
 //! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
-//! | `volumes.rs` | what of a container is not the image's business? |
+//! | `volumes.rs`, `volumes/` | what of a container is not the image's business? |
 //! | `network.rs` | which network does a container get? |
 //! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
@@ -100,5 +100,6 @@ pub mod when;
 pub fn sweep(store: &store::Store) -> stage::Result<()> {
     cgroup::sweep()?;
     container::sweep(store)?;
+    volumes::Volumes::of(store.root()).sweep()?;
     network::sweep().map(drop)
 }

@@ -1,7 +1,7 @@
 //! What can one say about images?
 
 use std::fs::File;
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -10,7 +10,7 @@ use fakedocker::store::{Name, Store};
 use fakedocker::{archive, images, import};
 use stage::{Error, Result};
 
-use crate::{Inspect, each, registry, show};
+use crate::{Inspect, confirmed, each, registry, show};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -309,23 +309,10 @@ impl Prune {
         Ok(0)
     }
 
-    /// Whether somebody says yes.
     fn is_confirmed(&self) -> Result<bool> {
-        let what = match self.all {
+        confirmed(match self.all {
             true => "all images on which no container stands",
             false => "all images that have no name",
-        };
-        let question = format!("This will remove {what}. Are you sure? [y/N] ");
-        let asked =
-            stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
-        asked.map_err(|error| Error::io("standard output", &error))?;
-        let mut answer = String::new();
-        stdin()
-            .read_line(&mut answer)
-            .map_err(|error| Error::io("standard input", &error))?;
-        if !stdin().is_terminal() {
-            stage::tell("")?;
-        }
-        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+        })
     }
 }

@@ -6,8 +6,12 @@ use fakedocker::filters::Filters;
 use fakedocker::format::Format;
 use fakedocker::listing::{self, List};
 use fakedocker::store::Store;
-use fakedocker::{stats, when};
-use stage::Result;
+use fakedocker::volumes::Volumes;
+use fakedocker::{images, inspect, stats, when};
+use serde_json::json;
+use stage::{Error, Result};
+
+use crate::{Inspect, show};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -15,6 +19,8 @@ pub enum Command {
     Ps(Ps),
     /// Show what running containers use
     Stats(Stats),
+    /// Show what is known of containers, images or volumes, as JSON
+    Inspect(InspectAny),
     /// Show what happens, as it happens
     Events(Events),
 }
@@ -67,6 +73,18 @@ pub struct Stats {
 }
 
 #[derive(Args)]
+pub struct InspectAny {
+    /// What it is [default: whatever has that name]
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume"])]
+    kind: Option<String>,
+    /// How much a container has written, too
+    #[arg(short, long)]
+    size: bool,
+    #[command(flatten)]
+    which: Inspect,
+}
+
+#[derive(Args)]
 pub struct Events {
     /// Only those for which this holds, such as container=web or event=die
     #[arg(short, long, value_name = "KEY=VALUE")]
@@ -87,6 +105,7 @@ impl Command {
         match self {
             Command::Ps(args) => args.play(store),
             Command::Stats(args) => args.play(store),
+            Command::Inspect(args) => return args.play(store),
             Command::Events(args) => args.play(store),
         }
         .map(|()| 0)
@@ -120,6 +139,29 @@ impl Stats {
             format: self.format.clone(),
         };
         stats::show(store, &options)
+    }
+}
+
+impl InspectAny {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        let container = |which: &str| inspect::inspect(store, which, self.size);
+        let image = |which: &str| images::inspect(store, which);
+        let volume = |which: &str| Ok(json!(Volumes::of(store.root()).find(which)?));
+        let any = |which: &str| {
+            let first = |error: Error| match error.advice() {
+                Some(_) => error,
+                None => error.hint("nor is there an image or a volume of that name"),
+            };
+            container(which).or_else(|error| {
+                image(which).or_else(|_| volume(which)).map_err(|_| first(error))
+            })
+        };
+        show(&self.which, |which| match self.kind.as_deref() {
+            Some("container") => container(which),
+            Some("image") => image(which),
+            Some("volume") => volume(which),
+            _ => any(which),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{container, control, exec, foreground, format, inspect, rootless, sys};
+use fakedocker::{container, control, exec, foreground, format, rootless, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
@@ -20,6 +21,7 @@ mod limits;
 mod lists;
 mod registry;
 mod run;
+mod volumes;
 
 use limits::Limits;
 use run::Run;
@@ -49,9 +51,10 @@ enum Command {
     #[command(flatten)]
     Lists(lists::Command),
     /// Remove containers that have ended
-    Rm(Containers),
-    /// Show what is known of containers or images, as JSON
-    Inspect(Inspect),
+    Rm(Rm),
+    /// What can be done with volumes
+    #[command(subcommand)]
+    Volume(volumes::Command),
     /// Hold containers to other limits
     Update(Update),
     /// Stop all processes of containers
@@ -90,6 +93,15 @@ struct Containers {
     /// Names or IDs of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
+}
+
+#[derive(Args)]
+struct Rm {
+    /// And their volumes, but for those that have a name
+    #[arg(short, long)]
+    volumes: bool,
+    #[command(flatten)]
+    which: Containers,
 }
 
 #[derive(Args)]
@@ -152,11 +164,8 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
         Command::Lists(args) => args.play(&store(false)?),
-        Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
-        Command::Inspect(args) => {
-            let store = store(false)?;
-            show(args, |which| inspect_any(&store, which))
-        }
+        Command::Rm(args) => args.play(&store(false)?),
+        Command::Volume(args) => args.play(&store(false)?),
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
         Command::Unpause(args) => args.each(&store(false)?, control::unpause),
@@ -194,6 +203,14 @@ impl Exec {
     }
 }
 
+impl Rm {
+    fn play(&self, store: &Store) -> Result<u8> {
+        self.which.each(store, |store, which| {
+            container::remove_ended(store, which, self.volumes)
+        })
+    }
+}
+
 impl Containers {
     /// Do it to each of them, and say which.
     fn each(
@@ -219,11 +236,19 @@ fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
     result
 }
 
-/// A container, else an image.
-fn inspect_any(store: &Store, which: &str) -> Result<Value> {
-    let container = inspect::inspect(store, which);
-    container
-        .or_else(|error| fakedocker::images::inspect(store, which).map_err(|_| error))
+/// Whether somebody says yes to removing `what`.
+fn confirmed(what: &str) -> Result<bool> {
+    let question = format!("This will remove {what}. Are you sure? [y/N] ");
+    let asked = stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
+    asked.map_err(|error| Error::io("standard output", &error))?;
+    let mut answer = String::new();
+    stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Error::io("standard input", &error))?;
+    if !stdin().is_terminal() {
+        stage::tell("")?;
+    }
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 fn update(store: &Store, args: &Update) -> Result<u8> {

@@ -11,6 +11,7 @@ use fakedocker::network::{self, Network};
 use fakedocker::userns::Users;
 
 use crate::limits::Limits;
+use crate::volumes::Mounts;
 
 #[derive(Args)]
 #[command(
@@ -54,9 +55,8 @@ pub struct Run {
         hide_default_value = true
     )]
     userns: Users,
-    /// Show a folder or file of the host in the container
-    #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
-    volume: Vec<String>,
+    #[command(flatten)]
+    mounts: Mounts,
     /// The container's network: bridge, host, none or container:NAME [default: bridge];
     /// without root pasta, slirp4netns, host, none [default: the first that is there]
     #[arg(long, value_name = "NETWORK")]
@@ -112,7 +112,7 @@ impl Run {
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             users: self.userns,
-            volumes: self.volume.clone(),
+            volumes: self.mounts.request(),
             network: self.network(),
             limits: self.limits.request(),
             devices: self.device.clone(),
