@@ -12,6 +12,9 @@
 //! | `listing.rs`, `listing/` | which containers are there? |
 //! | `status.rs` | how is a container at this moment? |
 //! | `inspect.rs` | what can one know of a container? |
+//! | `top.rs` | what runs in a container? |
+//! | `usage.rs` | what takes room on the disk, and what of it could go? |
+//! | `about.rs` | what is this engine, and which machine is it on? |
 //! | `stats.rs` | what do running containers use at this moment? |
 //! | `names.rs` | what is a container called that nobody has named? |
 //! | `events.rs` | what happens, and how does one hear of it? |
@@ -50,6 +53,7 @@
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
+pub mod about;
 pub mod archive;
 mod bars;
 pub mod build;
@@ -90,6 +94,8 @@ pub mod status;
 pub mod store;
 pub mod sys;
 pub mod times;
+pub mod top;
+pub mod usage;
 pub mod userns;
 pub mod users;
 pub mod volumes;

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use net::bridge::hardware_of;
 use serde_json::{Map, Value, json};
-use stage::Pid;
+use stage::{Error, Pid, Result};
 
 use super::{NETWORK, published};
 use crate::container::State;
@@ -59,6 +59,25 @@ pub fn shown(spec: &Spec) -> String {
     let others = exposed(spec).filter(|port| !bindings.contains_key(*port));
     all.extend(others.map(String::from));
     all.join(", ")
+}
+
+/// The lines of `fakedocker port`: of all its ports, or of `port` alone (`80`, `53/udp`).
+pub fn lines(spec: &Spec, port: Option<&str>) -> Result<Vec<String>> {
+    let bindings = bindings(spec);
+    let place = |(address, port): &(String, u16)| format!("{address}:{port}");
+    let Some(port) = port else {
+        let lines = bindings.iter().flat_map(|(port, places)| {
+            places.iter().map(move |it| format!("{port} -> {}", place(it)))
+        });
+        return Ok(lines.collect());
+    };
+    let whole = if port.contains('/') { port.into() } else { format!("{port}/tcp") };
+    match bindings.get(&whole) {
+        Some(places) => Ok(places.iter().map(place).collect()),
+        None => {
+            Err(Error::input(format!("port {whole} is none of the host's")).status(1))
+        }
+    }
 }
 
 /// All of it, of one whose first process is `first`, if it runs.

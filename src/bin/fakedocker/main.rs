@@ -163,7 +163,7 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
-        Command::Lists(args) => args.play(&store(false)?),
+        Command::Lists(args) => args.play(|| store(false)),
         Command::Rm(args) => args.play(&store(false)?),
         Command::Volume(args) => args.play(&store(false)?),
         Command::Update(args) => update(&store(false)?, args),
