@@ -61,7 +61,7 @@ pub struct Request {
     pub devices: Vec<String>,
     /// Whether it sees its group as the topmost one.
     pub cgroupns: bool,
-    /// Whether standard input is a terminal that the container can use.
+    /// Whether it gets a terminal of its own.
     pub terminal: bool,
 }
 
@@ -157,7 +157,7 @@ fn process(
     let user = users::in_image(lower, user.as_deref())?;
     let (home, user) = (user.home.clone(), user.into());
     Ok(Process {
-        terminal: false,
+        terminal: request.terminal,
         args: command(request, settings, lower),
         env: environment(request, settings, hostname, &home)?,
         cwd: working_directory(request, settings),

@@ -11,7 +11,7 @@ use stage::{Pid, Result};
 use self::host_config::host_config;
 use crate::container::{self, Known, State};
 use crate::limits;
-use crate::listing::{image_of, labels, sizes};
+use crate::listing::{image_of, sizes};
 use crate::network::known;
 use crate::network::names::FILES;
 use crate::spec::{IMAGE_ID, Mount, STOP_SIGNAL, Spec};
@@ -105,7 +105,7 @@ fn config(spec: &Spec, state: &State) -> Value {
         "Entrypoint": null,
         "Image": image_of(spec),
         "WorkingDir": spec.process.cwd,
-        "Labels": labels(spec).map(|(key, value)| (key.to_string(), json!(value)))
+        "Labels": spec.labels().map(|(key, value)| (key.to_string(), json!(value)))
             .collect::<Map<_, _>>(),
         "StopSignal": life.stop_signal.as_ref().or(of_image),
         "StopTimeout": life.stop_timeout,

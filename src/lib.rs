@@ -6,7 +6,16 @@
 //! | file | its question |
 //! |---|---|
 //! | `run.rs` | in which order does a container come to life? |
-//! | `foreground.rs` | how does one run a container and wait for it? |
+//! | `foreground.rs` | how does one make a container, and run it? |
+//! | `keep.rs` | who stays with a container as long as it lives? |
+//! | `monitor.rs` | who keeps a container that nobody waits for? |
+//! | `streams.rs` | what does a container find as its standard input, output and error? |
+//! | `relay.rs` | who hears what a container writes, and whom does it hear? |
+//! | `talk.rs` | what do a container's monitor and its visitors say to each other? |
+//! | `attach.rs` | how does one sit in front of a container? |
+//! | `logs.rs` | what has a container written? |
+//! | `signals.rs` | which signal is meant? |
+//! | `life.rs` | how does one start, stop and await a container? |
 //! | `limits.rs`, `limits/` | how is a container held to what it may use? |
 //! | `control.rs` | how is a running container stopped in time, and given more or less? |
 //! | `listing.rs`, `listing/` | which containers are there? |
@@ -55,6 +64,7 @@
 
 pub mod about;
 pub mod archive;
+pub mod attach;
 mod bars;
 pub mod build;
 pub mod clean;
@@ -76,23 +86,31 @@ pub mod host;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod keep;
 pub mod layer;
+pub mod life;
 pub mod limits;
 pub mod listing;
+pub mod logs;
+pub mod monitor;
 pub mod names;
 pub mod network;
 pub mod pull;
 pub mod push;
 pub mod reach;
 pub mod registry;
+pub mod relay;
 pub mod rootless;
 pub mod run;
+pub mod signals;
 pub mod spec;
 pub mod stand_in;
 pub mod stats;
 pub mod status;
 pub mod store;
+pub mod streams;
 pub mod sys;
+pub mod talk;
 pub mod times;
 pub mod top;
 pub mod usage;

@@ -13,7 +13,7 @@ use crate::format::Format;
 use crate::inspect;
 use crate::limits::units::in_decimals;
 use crate::network::known;
-use crate::spec::{IMAGE_ID, IMAGE_NAME, LABEL, Spec};
+use crate::spec::{IMAGE_ID, IMAGE_NAME, Spec};
 use crate::status::Status;
 use crate::store::{HOST, Store};
 use crate::{times, when};
@@ -136,9 +136,9 @@ impl List {
             "RunningFor": times::ago(Some(&state.created)),
             "Status": status.words(state),
             "State": status.name(),
-            "Ports": if status.is_running() { known::shown(spec) } else { String::new() },
+            "Ports": if status.is_running() { known::shown(spec, state) } else { String::new() },
             "Names": state.name.as_deref().unwrap_or_default(),
-            "Labels": labels(spec).map(|(key, value)| format!("{key}={value}"))
+            "Labels": spec.labels().map(|(key, value)| format!("{key}={value}"))
                 .collect::<Vec<_>>().join(","),
             "Mounts": self.mounts(spec),
             "LocalVolumes": inspect::mounts(spec).filter(|it| it["Type"] == "volume")
@@ -201,12 +201,6 @@ pub fn image_of(spec: &Spec) -> String {
         },
         _ => HOST.into(),
     })
-}
-
-/// Its labels.
-pub fn labels(spec: &Spec) -> impl Iterator<Item = (&str, &str)> {
-    let all = spec.annotations.iter();
-    all.filter_map(|(key, value)| Some((key.strip_prefix(LABEL)?, value.as_str())))
 }
 
 /// `12B (virtual 5MB)`: what it has written, and all that it has.

@@ -12,9 +12,10 @@ use std::str::FromStr;
 use net::bridge::{self, Bridge, Place};
 use net::usermode::{Tool, Usermode};
 use net::{Held, Published};
+use serde::{Deserialize, Serialize};
 use stage::{Error, Pid, Result, Stage};
 
-use crate::container::{self, Plan};
+use crate::container::{self, Plan, State};
 use crate::rootless;
 use crate::spec::{Mount, Namespace, Spec};
 use crate::store::Store;
@@ -25,7 +26,8 @@ mod ports;
 pub mod usermode;
 
 /// What `--network` can be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Network {
     /// A place at the bridge.
     Bridge,
@@ -40,7 +42,8 @@ pub enum Network {
 }
 
 /// What the command line says of networks, as it was typed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Request {
     /// `--network`
     pub network: Option<Network>,
@@ -73,13 +76,11 @@ struct Other {
 
 /// The annotation that keeps a container's network in its description.
 pub const NETWORK: &str = "fakedocker.network";
-/// And the one for its published ports: as `-p` has them, parted by commas.
-pub const PUBLISHED: &str = "fakedocker.published";
 
-/// The published ports of a container, whether it runs or not.
-pub fn published(spec: &Spec) -> Vec<Published> {
-    let said = spec.annotations.get(PUBLISHED).map_or("", String::as_str);
-    said.split(',').filter_map(|text| ports::read(text).ok()).collect()
+/// The ports of a container that are to be the host's, whether it runs or not.
+pub fn published(state: &State) -> Vec<Published> {
+    let asked = &state.life.network.publish;
+    asked.iter().filter_map(|text| ports::read(text).ok()).collect()
 }
 
 impl Setup {
@@ -124,12 +125,23 @@ impl Setup {
 
     /// What the description keeps of it.
     pub fn annotations(&self) -> BTreeMap<String, String> {
-        let mut all = BTreeMap::from([(NETWORK.to_string(), self.network.to_string())]);
-        if !self.published.is_empty() {
-            let ports = self.published.iter().map(ports::written).collect::<Vec<_>>();
-            all.insert(PUBLISHED.to_string(), ports.join(","));
+        BTreeMap::from([(NETWORK.to_string(), self.network.to_string())])
+    }
+
+    /// `spec` as it is today: another container whose network is shared may have been started anew.
+    pub fn update(&self, spec: &Spec, plan: &Plan) -> Spec {
+        let mut spec = spec.clone();
+        if self.other.is_some() {
+            let is_network = |it: &&mut Namespace| it.kind == "network";
+            let its = spec.linux.namespaces.iter_mut().find(is_network);
+            its.into_iter().zip(self.namespace()).for_each(|(old, new)| *old = new);
+            let files = self.mounts(plan);
+            for mount in &mut spec.mounts {
+                let file = files.iter().find(|it| it.destination == mount.destination);
+                file.into_iter().for_each(|file| mount.clone_from(file));
+            }
         }
-        all
+        spec
     }
 
     /// The files of its own that the container finds in /etc.
@@ -287,6 +299,20 @@ impl fmt::Display for Network {
             Network::Container(name) => write!(f, "container:{name}"),
             Network::Usermode(tool) => f.write_str(tool.name()),
         }
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> String {
+        network.to_string()
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Network> {
+        text.parse()
     }
 }
 

@@ -13,6 +13,11 @@ pub fn now() -> String {
     said.unwrap_or_else(Timestamp::now).to_string()
 }
 
+/// This moment, to the nanosecond, whatever anybody says.
+pub fn moment() -> String {
+    format!("{:.9}", Timestamp::now())
+}
+
 /// What SOURCE_DATE_EPOCH says.
 pub fn epoch() -> Option<i64> {
     std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok())

@@ -14,7 +14,7 @@ use crate::container;
 use crate::filters::Filters;
 use crate::format::{Format, aligned};
 use crate::limits::units::in_decimals;
-use crate::listing::{self, Listed, cut, image_of, labels, short, sizes};
+use crate::listing::{self, Listed, cut, image_of, short, sizes};
 use crate::spec::IMAGE_ID;
 use crate::status::Status;
 use crate::store::{Image, Store};
@@ -190,7 +190,7 @@ pub fn prune_containers(store: &Store, filters: &Filters) -> Result<(Vec<String>
     let (mut gone, mut freed) = (Vec::new(), 0);
     for Listed { known, status } in listing::all(store)?.0 {
         let label = |key: &str| {
-            labels(&known.spec).find(|(it, _)| *it == key).map(|(_, value)| value)
+            known.spec.labels().find(|(it, _)| *it == key).map(|(_, value)| value)
         };
         let created = times::nanoseconds(&known.state.created).unwrap_or_default();
         let is_wanted = until.is_none_or(|until| created < i128::from(until))

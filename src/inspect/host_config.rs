@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::mounts;
-use crate::container::{Known, Restart};
+use crate::container::{Known, Restart, State};
 use crate::network::known;
 use crate::spec::Spec;
 
@@ -19,7 +19,7 @@ pub fn host_config(container: &Known) -> Value {
         "Binds": mounts(spec).map(|mount| bind(&mount)).collect::<Vec<_>>(),
         "CgroupnsMode": if private { "private" } else { "host" },
         "NetworkMode": known::name(spec),
-        "PortBindings": bindings(spec),
+        "PortBindings": bindings(spec, state),
         "ReadonlyRootfs": spec.root.readonly,
         "RestartPolicy": restart(state.life.restart),
         "UsernsMode": if spec.namespace("user").is_some() { "private" } else { "" },
@@ -61,8 +61,11 @@ fn bind(mount: &Value) -> String {
     format!("{from}:{}{mode}", text("Destination"))
 }
 
-fn bindings(spec: &Spec) -> Map<String, Value> {
-    known::ports(spec).into_iter().filter(|(_, places)| !places.is_null()).collect()
+fn bindings(spec: &Spec, state: &State) -> Map<String, Value> {
+    known::ports(spec, state)
+        .into_iter()
+        .filter(|(_, places)| !places.is_null())
+        .collect()
 }
 
 fn restart(restart: Restart) -> Value {

@@ -325,7 +325,7 @@ impl Port {
     fn play(&self, store: &Store) -> Result<()> {
         let container =
             container::known(store, &self.container, &store.lock_containers()?)?;
-        let lines = known::lines(&container.spec, self.port.as_deref())?;
+        let lines = known::lines(&container.state, self.port.as_deref())?;
         lines.iter().try_for_each(stage::tell)
     }
 }

@@ -10,19 +10,21 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{container, control, exec, foreground, format, rootless, sys};
+use fakedocker::{control, exec, format, rootless, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
 mod build;
 mod files;
 mod images;
+mod life;
 mod limits;
 mod lists;
 mod registry;
 mod run;
 mod volumes;
 
+use life::Keys;
 use limits::Limits;
 use run::Run;
 
@@ -42,16 +44,18 @@ struct Cli {
 enum Command {
     /// Run a command in a new container
     Run(Box<Run>),
+    /// Make a container that `start` starts
+    Create(Box<Run>),
     /// Run a command in a running container
     Exec(Exec),
+    #[command(flatten)]
+    Life(life::Command),
     #[command(flatten)]
     Images(images::Command),
     #[command(flatten)]
     Files(files::Command),
     #[command(flatten)]
     Lists(lists::Command),
-    /// Remove containers that have ended
-    Rm(Rm),
     /// What can be done with volumes
     #[command(subcommand)]
     Volume(volumes::Command),
@@ -69,6 +73,12 @@ struct Exec {
     /// Let the command read standard input
     #[arg(short, long)]
     interactive: bool,
+    /// Give it a terminal of its own
+    #[arg(short, long)]
+    tty: bool,
+    /// Do not wait for its end
+    #[arg(short, long)]
+    detach: bool,
     /// Set an environment variable, or pass on ours
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -96,15 +106,6 @@ struct Containers {
 }
 
 #[derive(Args)]
-struct Rm {
-    /// And their volumes, but for those that have a name
-    #[arg(short, long)]
-    volumes: bool,
-    #[command(flatten)]
-    which: Containers,
-}
-
-#[derive(Args)]
 struct Inspect {
     /// Show this text, with what is known in the place of names such as {{.State.Pid}}
     #[arg(short, long, value_name = "TEXT")]
@@ -129,7 +130,7 @@ fn main() -> ExitCode {
     };
     let played = play(&cli).map_err(|error| match &cli.command {
         // Only where a command of the user's has a status does a failure of ours need another.
-        Command::Run(_) | Command::Exec(_) => error,
+        Command::Run(_) | Command::Create(_) | Command::Exec(_) => error,
         _ if error.exit_status() == stage::FAILED => error.status(1),
         _ => error,
     });
@@ -145,26 +146,28 @@ fn play(cli: &Cli) -> Result<u8> {
         Ok(store)
     };
     match &cli.command {
-        Command::Run(args) if args.tty => Err(Error::input(
-            "-t, a terminal of the container's own, is not there yet: -i lends it yours",
-        )),
-        Command::Run(args) => {
+        Command::Run(args) | Command::Create(args) => {
             sys::close_inherited()?;
             rootless::check()?;
             if let Some(Network::Container(name)) = &args.network {
                 rootless::enter_with(&root, name, args.explain)?;
             }
-            foreground::run(&store(args.explain)?, &args.options())
+            let store = store(args.explain)?;
+            match cli.command {
+                Command::Create(_) => args.create(&store),
+                _ => args.play(&store),
+            }
         }
         Command::Exec(args) => {
             // It goes where the container is, and is root there.
             sys::close_inherited()?;
+            life::front(args.interactive && !args.detach, args.tty, &Keys::default())?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
         Command::Lists(args) => args.play(|| store(false)),
-        Command::Rm(args) => args.play(&store(false)?),
+        Command::Life(args) => args.play(&store(false)?),
         Command::Volume(args) => args.play(&store(false)?),
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
@@ -198,16 +201,10 @@ impl Exec {
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             interactive: self.interactive,
+            terminal: self.tty,
+            detached: self.detach,
             explain: self.explain,
         }
-    }
-}
-
-impl Rm {
-    fn play(&self, store: &Store) -> Result<u8> {
-        self.which.each(store, |store, which| {
-            container::remove_ended(store, which, self.volumes)
-        })
     }
 }
 
