@@ -44,7 +44,8 @@ pub fn info(store: &Store) -> Result<Value> {
     let (containers, unreadable) = listing::all(store)?;
     let count =
         |status: Status| containers.iter().filter(|it| it.status == status).count();
-    let (running, paused) = (count(Status::Running), count(Status::Paused));
+    let running = count(Status::Running) + count(Status::Restarting);
+    let paused = count(Status::Paused);
     let total = containers.len() + unreadable.len();
     let (hostname, _) = uts::names()?;
     let images = store.images()?;

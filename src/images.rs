@@ -17,7 +17,7 @@ use crate::format::Format;
 use crate::limits::units::in_decimals;
 use crate::listing::cut;
 use crate::store::{self, Image, Name, Store, incoming};
-use crate::{times, when};
+use crate::{events, times, when};
 
 /// What stands for a name that is not there.
 const NONE: &str = "<none>";
@@ -149,7 +149,14 @@ pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
     let name = Name::of_image(name)?;
     let _work = store.work()?;
     let image = store.image(which)?;
-    store.keep(&image.manifest, &[name]).map(drop)
+    store.keep(&image.manifest, std::slice::from_ref(&name))?;
+    tell(store, "tag", &image, name.full());
+    Ok(())
+}
+
+/// Tell whoever listens to events what has happened to an image.
+fn tell(store: &Store, action: &str, image: &Image, name: &str) {
+    events::tell(store, "image", action, &image.id.to_string(), &[("name", name)]);
 }
 
 /// Take away the image `which`, or one of its names; what was done, a line for each thing.
@@ -191,6 +198,12 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
             }
         }
     })?;
+    for line in &done {
+        match line.split_once(": ") {
+            Some(("Untagged", name)) => tell(store, "untag", &image, name),
+            _ => tell(store, "delete", &image, which),
+        }
+    }
     store.collect()?;
     Ok(done)
 }

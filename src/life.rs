@@ -141,13 +141,12 @@ fn await_end(visit: &OwnedFd, patience: Option<Duration>) -> Result<Option<u8>> 
         // At most a minute at once: then we look again.
         let left = left.map(|left| left.as_millis().clamp(1, 60_000) as u16);
         await_any(&[Want::Read(visit.as_fd())], left)?;
-        match socket::receive(visit) {
-            Ok(packet) => match Message::decode(&packet) {
-                Some(Message::Ended(status)) => return Ok(Some(status)),
-                Some(_) => {}
-                None => return Ok(None),
-            },
-            Err(_) => {}
+        // Nothing there yet: we have slept enough, or were woken by a signal.
+        let Ok(packet) = socket::receive(visit) else { continue };
+        match Message::decode(&packet) {
+            Some(Message::Ended(status)) => return Ok(Some(status)),
+            Some(_) => {}
+            None => return Ok(None),
         }
     }
 }

@@ -128,6 +128,7 @@ impl List {
         let Listed { known: Known { id, spec, state, .. }, status } = listed;
         let created = times::nanoseconds(&state.created);
         let created = created.and_then(|moment| i64::try_from(moment).ok());
+        let ports = listed.known.first().map(|_| known::shown(spec, state));
         json!({
             "ID": self.id(id),
             "Image": image_of(spec),
@@ -136,7 +137,7 @@ impl List {
             "RunningFor": times::ago(Some(&state.created)),
             "Status": status.words(state),
             "State": status.name(),
-            "Ports": if status.is_running() { known::shown(spec, state) } else { String::new() },
+            "Ports": ports.unwrap_or_default(),
             "Names": state.name.as_deref().unwrap_or_default(),
             "Labels": spec.labels().map(|(key, value)| format!("{key}={value}"))
                 .collect::<Vec<_>>().join(","),

@@ -13,15 +13,15 @@ use nix::unistd::{
 };
 use stage::{Error, Result};
 
-#[allow(unsafe_code, reason = "the numbers have no owner that could lend them")]
 /// Our standard input, output and error. They are open as long as we live: whoever starts a
 /// program without them is given /dev/null in their place by Rust's runtime.
-pub const OURS: [BorrowedFd<'static>; 3] = {
-    // SAFETY: see above.
-    unsafe {
-        [BorrowedFd::borrow_raw(0), BorrowedFd::borrow_raw(1), BorrowedFd::borrow_raw(2)]
-    }
-};
+pub const OURS: [BorrowedFd<'static>; 3] = [standard(0), standard(1), standard(2)];
+
+#[allow(unsafe_code, reason = "the numbers have no owner that could lend them")]
+const fn standard(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: it is one of the three that are always open.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
 
 /// A pipe: where to read, and where to write.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {

@@ -1,9 +1,10 @@
 //! Which volumes are there?
 
+use serde_json::json;
 use stage::{Error, Result};
 
 use super::{Volume, Volumes};
-use crate::format::aligned;
+use crate::format::Format;
 
 /// Only volumes for which all of these hold.
 #[derive(Debug, Clone, Default)]
@@ -58,9 +59,28 @@ pub fn chosen(volumes: &Volumes, filters: &Filters) -> Result<Vec<Volume>> {
     Ok(all)
 }
 
-/// The lines of `fakedocker volume ls`: Docker's columns.
-pub fn table(volumes: &[Volume]) -> Vec<String> {
-    let rows = volumes.iter().map(|it| format!("{}\t{}", it.driver, it.name));
-    let header = "DRIVER\tVOLUME NAME".to_string();
-    aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+/// The fields of a line, and what they are called in a table.
+const TITLES: [(&str, &str); 5] = [
+    ("Driver", "DRIVER"),
+    ("Name", "VOLUME NAME"),
+    ("Scope", "SCOPE"),
+    ("Mountpoint", "MOUNTPOINT"),
+    ("Labels", "LABELS"),
+];
+
+/// The lines of `fakedocker volume ls`: Docker's columns, or what `template` says.
+pub fn table(volumes: &[Volume], template: Option<&str>) -> Result<Vec<String>> {
+    let format = Format::read(template, "table {{.Driver}}\t{{.Name}}")?;
+    let label = |(key, value): (&String, &String)| format!("{key}={value}");
+    let row = |it: &Volume| {
+        let labels = it.labels.iter().map(label).collect::<Vec<_>>().join(",");
+        json!({
+            "Driver": it.driver,
+            "Name": it.name,
+            "Scope": it.scope,
+            "Mountpoint": it.mountpoint,
+            "Labels": labels,
+        })
+    };
+    format.lines(&TITLES, &volumes.iter().map(row).collect::<Vec<_>>())
 }

@@ -325,6 +325,10 @@ impl Port {
     fn play(&self, store: &Store) -> Result<()> {
         let container =
             container::known(store, &self.container, &store.lock_containers()?)?;
+        // Of one that does not run, nothing is published.
+        if container.first().is_none() && self.port.is_none() {
+            return Ok(());
+        }
         let lines = known::lines(&container.state, self.port.as_deref())?;
         lines.iter().try_for_each(stage::tell)
     }

@@ -61,6 +61,9 @@ pub struct Ls {
     /// Only volumes for which this holds: dangling=true, name=PART, label=KEY[=VALUE]
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
+    /// json, or a text with fields such as {{.Name}} {{.Driver}} {{.Mountpoint}} {{.Labels}}
+    #[arg(long, value_name = "TEXT")]
+    format: Option<String>,
 }
 
 #[derive(Args)]
@@ -129,7 +132,10 @@ impl Ls {
         let chosen = list::chosen(volumes, &Filters::read(&self.filter)?)?;
         match self.quiet {
             true => chosen.iter().try_for_each(|volume| stage::tell(&volume.name))?,
-            false => list::table(&chosen).iter().try_for_each(stage::tell)?,
+            false => {
+                let lines = list::table(&chosen, self.format.as_deref())?;
+                lines.iter().try_for_each(stage::tell)?;
+            }
         }
         Ok(0)
     }
