@@ -22,6 +22,7 @@
 //! | `build.rs` | does a Dockerfile become the image that it describes? |
 //! | `files.rs` | are a container's files told, kept and copied as they are? |
 //! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
+//! | `lists.rs` | does one see what there is, and what happens? |
 //! | `exchange.rs` | do others run what we have made, and we what others have made? |
 //! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
@@ -37,6 +38,7 @@ mod images;
 mod joining;
 mod killing;
 mod limits;
+mod lists;
 mod named;
 mod networks;
 mod outside;
