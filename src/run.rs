@@ -12,9 +12,11 @@ use mount::protect;
 use mount::target::Root;
 use net::bridge;
 use overlay::Layers;
+use pids::rlimits;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
 use crate::limits::Limits;
+use crate::settings::limits_of;
 use crate::spec::{Spec, User};
 use crate::streams::ItsEnds;
 use crate::{userns, volumes};
@@ -90,6 +92,8 @@ pub fn contain<'s>(
         // What takes rights away comes last: the steps before needed them. These paths are
         // looked up in the new root, where no link can lead to the host any more.
         let root = Root::open(Path::new("/"))?;
+        // Lesson 4 again: switches of our own part of the kernel, as long as we may write there.
+        set_switches(stage, &root, spec)?;
         enter_working_directory(&spec.process.cwd)?;
         fix_files(stage, spec)?;
         protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
@@ -142,6 +146,12 @@ fn isolate_groups(stage: &Stage, spec: &Spec) -> Result<()> {
     }
 }
 
+/// Set what is asked for of /proc/sys: of what belongs to our namespaces.
+fn set_switches(stage: &Stage, root: &Root, spec: &Spec) -> Result<()> {
+    let mut switches = spec.linux.sysctl.iter();
+    switches.try_for_each(|(name, value)| mount::sysctl::set(stage, root, name, value))
+}
+
 /// Let nobody write to the root file system, if that is asked for.
 fn fix_files(stage: &Stage, spec: &Spec) -> Result<()> {
     let stacks = if spec.root.readonly { spec.stacks()? } else { Vec::new() };
@@ -163,6 +173,8 @@ fn start<'s>(
     let users = userns::found(stage, &maps)?;
     let mut outer = stage.fork(|cue| {
         let spec = userns::prepare(stage, spec, &maps, &users)?;
+        // Lesson 13: inside, nobody can allow himself more.
+        rlimits::allow(stage, &limits_of(&spec))?;
         enter::set(stage, &users, Kind::User)?;
         user::become_root(stage)?;
         userns::check_way(&spec.root.path)?;
@@ -225,6 +237,8 @@ pub(crate) fn enter_working_directory(cwd: &Path) -> Result<()> {
 
 /// Be who the container's process is to be, for good.
 pub(crate) fn become_user(stage: &Stage, spec: &Spec) -> Result<()> {
+    // Lesson 13, pids: what each process may use. We ourselves have needed more.
+    rlimits::set(stage, &limits_of(spec))?;
     let User { uid, gid, additional_gids } = &spec.process.user;
     user::become_user(stage, *uid, *gid, additional_gids)
 }
