@@ -89,16 +89,12 @@ pub fn contain<'s>(
             take_address(&cue.listen()?)?;
         }
 
-        // What takes rights away comes last: the steps before needed them. These paths are
-        // looked up in the new root, where no link can lead to the host any more.
-        let root = Root::open(Path::new("/"))?;
-        // Lesson 4 again: switches of our own part of the kernel, as long as we may write there.
-        set_switches(stage, &root, spec)?;
+        // What takes rights away comes last: the steps before needed them.
         enter_working_directory(&spec.process.cwd)?;
-        fix_files(stage, spec)?;
-        protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
-        protect::mask(stage, &root, &spec.linux.masked_paths)?;
-        drop(root);
+
+        // Lesson 4 again: switches of our own, and then nothing of the machine's can be
+        // written to in /proc and /sys.
+        protect(stage, spec)?;
 
         // Lesson 25, tty: a terminal of its own, if it is to have one, and not ours.
         streams.take(stage, spec.process.user.uid)?;
@@ -146,16 +142,18 @@ fn isolate_groups(stage: &Stage, spec: &Spec) -> Result<()> {
     }
 }
 
-/// Set what is asked for of /proc/sys: of what belongs to our namespaces.
-fn set_switches(stage: &Stage, root: &Root, spec: &Spec) -> Result<()> {
-    let mut switches = spec.linux.sysctl.iter();
-    switches.try_for_each(|(name, value)| mount::sysctl::set(stage, root, name, value))
-}
-
-/// Let nobody write to the root file system, if that is asked for.
-fn fix_files(stage: &Stage, spec: &Spec) -> Result<()> {
+/// Set what is asked for of /proc/sys: of what belongs to our namespaces. Then let nobody write to
+/// the root file system, if that is asked for, and to what is the machine's.
+fn protect(stage: &Stage, spec: &Spec) -> Result<()> {
+    // Paths are looked up in the new root, where no link can lead to the host any more.
+    let root = Root::open(Path::new("/"))?;
+    for (name, value) in &spec.linux.sysctl {
+        mount::sysctl::set(stage, &root, name, value)?;
+    }
     let stacks = if spec.root.readonly { spec.stacks()? } else { Vec::new() };
-    stacks.iter().try_for_each(|(place, _)| pivot::read_only(stage, place))
+    stacks.iter().try_for_each(|(place, _)| pivot::read_only(stage, place))?;
+    protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
+    protect::mask(stage, &root, &spec.linux.masked_paths)
 }
 
 /// Start the container's number 1, which plays `first`.
