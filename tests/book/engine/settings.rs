@@ -59,6 +59,9 @@ fn each_process_is_held_to_its_limits() {
         child.kill().expect("it is there");
         child.wait().expect("it ends");
         assert_eq!(joined.assert_status(0).out, "100\n");
+        // The next command takes the rest away.
+        says(&store, &[], "true");
+        store.assert_no_container();
     });
 }
 
