@@ -38,6 +38,7 @@
 //! | `users.rs` | as whom does a process run in a container? |
 //! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
 //! | `volumes.rs`, `volumes/` | what of a container is not the image's business? |
+//! | `settings.rs`, `settings/` | what else can be said about a container? |
 //! | `network.rs` | which network does a container get? |
 //! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
@@ -102,6 +103,7 @@ pub mod registry;
 pub mod relay;
 pub mod rootless;
 pub mod run;
+pub mod settings;
 pub mod signals;
 pub mod spec;
 pub mod stand_in;

@@ -10,6 +10,7 @@
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
 //! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
+//! | `settings.rs` | do limits of processes, switches, labels and files of variables do what they say? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -44,6 +45,7 @@ mod networks;
 mod outside;
 mod packages;
 mod rootless;
+mod settings;
 mod statuses;
 mod store;
 mod terminal;

@@ -22,6 +22,7 @@ mod limits;
 mod lists;
 mod registry;
 mod run;
+mod settings;
 mod volumes;
 
 use life::Keys;
