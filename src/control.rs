@@ -13,23 +13,26 @@ use crate::store::Store;
 
 /// Lesson 15, freezer: stop all processes of the container that `which` means.
 pub fn pause(store: &Store, which: &str) -> Result<()> {
-    let group = group_of(&find(store, which)?, which)?;
-    match is_paused(&group)? {
-        true => Err(Error::input(format!("container {which:?} is paused already"))),
-        false => {
-            freezer::freeze(&Stage::of_engine(false)?, &group)?.leave();
-            Ok(())
-        }
+    let container = find(store, which)?;
+    let group = group_of(&container, which)?;
+    if is_paused(&group)? {
+        return Err(Error::input(format!("container {which:?} is paused already")));
     }
+    freezer::freeze(&Stage::of_engine(false)?, &group)?.leave();
+    container.tell(store, "pause", &[]);
+    Ok(())
 }
 
 /// Lesson 15 again: let them go on.
 pub fn unpause(store: &Store, which: &str) -> Result<()> {
-    let group = group_of(&find(store, which)?, which)?;
-    match is_paused(&group)? {
-        true => freezer::thaw(&Stage::of_engine(false)?, &group),
-        false => Err(Error::input(format!("container {which:?} is not paused"))),
+    let container = find(store, which)?;
+    let group = group_of(&container, which)?;
+    if !is_paused(&group)? {
+        return Err(Error::input(format!("container {which:?} is not paused")));
     }
+    freezer::thaw(&Stage::of_engine(false)?, &group)?;
+    container.tell(store, "unpause", &[]);
+    Ok(())
 }
 
 /// Hold the container to other limits: at once if it runs, and in its description.
@@ -49,7 +52,9 @@ pub fn update(store: &Store, which: &str, asked: &Request) -> Result<()> {
         let group = group_of(&container, which)?;
         change(&group, &container.spec.linux.resources, &spec.linux.resources)?;
     }
-    container.describe(spec)
+    container.describe(spec)?;
+    container.tell(store, "update", &[]);
+    Ok(())
 }
 
 /// From `old` limits to `new` ones; if the kernel refuses one, back.

@@ -15,6 +15,7 @@ use crate::limits;
 use crate::limits::devices::Device;
 use crate::network::{self, Setup};
 use crate::rootless;
+use crate::settings;
 use crate::spec::resources::Resources;
 use crate::spec::{
     EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process,
@@ -53,6 +54,8 @@ pub struct Request {
     pub volumes: asked::Request,
     /// Whether the root file system is read-only.
     pub read_only: bool,
+    /// Limits of its processes, labels and the like.
+    pub settings: settings::Request,
     /// Its network.
     pub network: network::Request,
     /// What it may use.
@@ -132,7 +135,8 @@ pub fn spec(
     };
     mounts.extend(furniture(store, request, plan, network)?);
     let asked = wanted(store, request, &settings, &mounts)?;
-    let annotations = annotations(network, from.image, &asked);
+    let mut annotations = annotations(network, from.image, &asked);
+    annotations.extend(request.settings.annotations(&settings.labels)?);
     mounts.extend(asked.mounts);
     mounts.extend(devices);
     Ok(Spec {
@@ -141,7 +145,7 @@ pub fn spec(
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: linux(request, network, plan, resources),
+        linux: linux(request, network, plan, resources)?,
         annotations,
     })
 }
@@ -162,6 +166,7 @@ fn process(
         env: environment(request, settings, hostname, &home)?,
         cwd: working_directory(request, settings),
         user: rootless::possible(user, request.users, &Numbers::here()?)?,
+        rlimits: request.settings.rlimits()?,
     })
 }
 
@@ -209,22 +214,28 @@ fn resources(request: &Request) -> Result<(Vec<Mount>, Resources)> {
     Ok((devices.into_iter().map(|device| device.mount).collect(), resources))
 }
 
-fn linux(request: &Request, network: &Setup, plan: &Plan, resources: Resources) -> Linux {
+fn linux(
+    request: &Request,
+    network: &Setup,
+    plan: &Plan,
+    resources: Resources,
+) -> Result<Linux> {
     let own = |kind: &str| Namespace { kind: kind.to_string(), path: None };
     let mut namespaces = NAMESPACES.map(own).to_vec();
     namespaces.extend(network.namespace());
     namespaces.extend(request.users.namespace());
     namespaces.extend(request.cgroupns.then(|| own("cgroup")));
     let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
-    Linux {
+    Ok(Linux {
         namespaces,
         uid_mappings: request.users.mappings(),
         gid_mappings: request.users.mappings(),
         cgroups_path: Some(limits::path_of(&plan.id).into()),
         resources,
+        sysctl: request.settings.sysctl()?,
         masked_paths: paths(&MASKED),
         readonly_paths: paths(&READ_ONLY),
-    }
+    })
 }
 
 /// An overlay on the folder `place` of the container.
@@ -275,10 +286,12 @@ fn standard_mounts(request: &Request, network: &Setup) -> Result<Vec<Mount>> {
     let devpts = format!("nosuid,noexec,newinstance,ptmxmode=0666,mode=0620{tty}");
     let mut mounts = vec![mount("/proc", "proc", "nosuid,nodev,noexec")];
     mounts.extend(sysfs(request, network));
+    let size = request.settings.shm_size()?;
+    let shm = format!("nosuid,nodev,noexec,mode=1777,size={size}");
     mounts.extend([
         mount("/dev", "tmpfs", "nosuid,nodev,noexec,mode=755,size=65536k"),
         mount("/dev/pts", "devpts", &devpts),
-        mount("/dev/shm", "tmpfs", "nosuid,nodev,noexec,mode=1777,size=65536k"),
+        mount("/dev/shm", "tmpfs", &shm),
         mount("/dev/mqueue", "mqueue", "nosuid,nodev,noexec"),
     ]);
     Ok(mounts)

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, stdin};
 use std::path::PathBuf;
 
 use enter::Kind;
+use pids::rlimits;
 use stage::{Child, Error, Evidence, Pid, Result, Stage};
 use tty::Raw;
 use user::Numbers;
@@ -15,6 +16,7 @@ use crate::describe;
 use crate::relay::Relay;
 use crate::rootless;
 use crate::run::{become_user, enter_working_directory, program};
+use crate::settings::limits_of;
 use crate::spec::Spec;
 use crate::store::Store;
 use crate::streams::{self, ItsEnds, OurEnds};
@@ -92,6 +94,7 @@ fn enter(
     let group = limits::group_of(spec, running_pid(first, &options.container)?)?;
     let way_in =
         group.map(|group| limits::way_in(&group, &options.container)).transpose()?;
+    rlimits::allow(stage, &limits_of(spec))?;
     join(store, stage, spec, first, &options.container)?;
     let (its, ours) = streams(stage, spec, options)?;
     let mut guest = stage.fork(|cue| {

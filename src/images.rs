@@ -15,9 +15,9 @@ use crate::build::cache;
 use crate::container;
 use crate::format::Format;
 use crate::limits::units::in_decimals;
-use crate::listing::cut;
+use crate::listing::{cut, short};
 use crate::store::{self, Image, Name, Store, incoming};
-use crate::{times, when};
+use crate::{events, times, when};
 
 /// What stands for a name that is not there.
 const NONE: &str = "<none>";
@@ -149,7 +149,14 @@ pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
     let name = Name::of_image(name)?;
     let _work = store.work()?;
     let image = store.image(which)?;
-    store.keep(&image.manifest, &[name]).map(drop)
+    store.keep(&image.manifest, std::slice::from_ref(&name))?;
+    tell(store, "tag", &image, name.full());
+    Ok(())
+}
+
+/// Tell whoever listens to events what has happened to an image.
+fn tell(store: &Store, action: &str, image: &Image, name: &str) {
+    events::tell(store, "image", action, &image.id.to_string(), &[("name", name)]);
 }
 
 /// Take away the image `which`, or one of its names; what was done, a line for each thing.
@@ -158,20 +165,8 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
     let names: Vec<Name> = names_of(store, &image)?;
     let (mut done, is_last) = (Vec::new(), names.len() <= 1);
     let users = container::users_of(store, &image.id)?;
-    if let Some(user) = users.first().filter(|_| is_last && !force) {
-        let user: String = user.chars().take(12).collect();
-        return Err(Error::input(format!(
-            "image {which} is in use: container {user} stands on it"
-        ))
-        .hint(format!("remove that first (fakedocker rm {user}), or let the image lose its name: rmi -f")));
-    }
-    if image.name.is_none() && names.len() > 1 && !force {
-        let id = image.id.short();
-        return Err(Error::input(format!(
-            "image {id} has several names: {}",
-            listed(&names)
-        ))
-        .hint("name one of them, or remove all with -f"));
+    if !force {
+        may_go(which, &image, &names, &users)?;
     }
     store.change(|index| {
         let gone = image.name.clone().map_or_else(|| names.clone(), |name| vec![name]);
@@ -191,8 +186,35 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
             }
         }
     })?;
+    for line in &done {
+        match line.split_once(": ") {
+            Some(("Untagged", name)) => tell(store, "untag", &image, name),
+            _ => tell(store, "delete", &image, which),
+        }
+    }
     store.collect()?;
     Ok(done)
+}
+
+/// Refuse to take away what somebody still wants.
+fn may_go(which: &str, image: &Image, names: &[Name], users: &[String]) -> Result<()> {
+    let is_last = names.len() <= 1;
+    if let Some(user) = users.first().filter(|_| is_last) {
+        let user = short(user);
+        return Err(Error::input(format!(
+            "image {which} is in use: container {user} stands on it"
+        ))
+        .hint(format!("remove that first (fakedocker rm {user}), or let the image lose its name: rmi -f")));
+    }
+    if image.name.is_none() && !is_last {
+        let id = image.id.short();
+        return Err(Error::input(format!(
+            "image {id} has several names: {}",
+            listed(names)
+        ))
+        .hint("name one of them, or remove all with -f"));
+    }
+    Ok(())
 }
 
 fn names_of(store: &Store, image: &Image) -> Result<Vec<Name>> {

@@ -5,103 +5,138 @@
 
 use std::path::Path;
 
-use cgroup::Group;
 use serde_json::{Map, Value, json};
 use stage::{Pid, Result};
 
+use self::host_config::host_config;
 use crate::container::{self, Known, State};
-use crate::limits::{self, is_paused};
+use crate::limits;
+use crate::listing::{image_of, sizes};
 use crate::network::known;
 use crate::network::names::FILES;
-use crate::spec::{EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Mount, STOP_SIGNAL, Spec};
+use crate::spec::{IMAGE_ID, Mount, STOP_SIGNAL, Spec};
+use crate::status::Status;
 use crate::store::Store;
 use crate::sys::device;
 use crate::volumes::Volumes;
 
-/// All that is known of the container that `which` means.
-pub fn inspect(store: &Store, which: &str) -> Result<Value> {
+mod host_config;
+
+/// When something was that never was.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// All that is known of the container that `which` means; with `size` what its files come to.
+pub fn inspect(store: &Store, which: &str, size: bool) -> Result<Value> {
     let container = container::known(store, which, &store.lock_containers()?)?;
     let Known { id, spec, state, .. } = &container;
     let first = container.first();
-    let group = first.map(|first| limits::group_of(spec, first)).transpose()?.flatten();
-    let mut cgroups = Map::new();
-    for (controller, folder) in group.iter().flat_map(|group| group.folders()) {
-        cgroups.insert(controller, json!(folder));
-    }
-    Ok(json!({
+    let folder = store.containers().join(id);
+    let mut known = json!({
         "Id": id,
+        "Created": moment(&state.created),
         "Name": state.name.as_ref().map_or(String::new(), |name| format!("/{name}")),
         "Path": spec.process.args.first(),
         "Args": spec.process.args.get(1..),
-        "State": state_of(state, first, group.as_ref())?,
-        "Image": spec.annotations.get(IMAGE_ID),
-        "Config": {
-            "Image": spec.annotations.get(IMAGE_NAME),
-            "ExposedPorts": exposed_ports(spec),
-            "StopSignal": spec.annotations.get(STOP_SIGNAL),
-            "Hostname": spec.hostname,
-            "Env": spec.process.env,
-            "WorkingDir": spec.process.cwd,
-        },
-        "HostConfig": limits_of(&container),
+        "State": state_of(&container)?,
+        "Image": spec.annotations.get(IMAGE_ID).map_or("", String::as_str),
+        "ResolvConfPath": folder.join("resolv.conf"),
+        "HostnamePath": folder.join("hostname"),
+        "HostsPath": folder.join("hosts"),
+        "LogPath": folder.join("log"),
+        "RestartCount": state.restarts,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "GraphDriver": { "Name": "overlay2", "Data": layers(spec)? },
+        "Config": config(spec, state),
+        "HostConfig": host_config(&container),
         "Mounts": mounts(spec).collect::<Vec<_>>(),
         "NetworkSettings": known::settings(spec, state, first),
-        "Cgroups": cgroups,
-    }))
+        "Cgroups": cgroups(spec, first)?,
+    });
+    if size {
+        let (written, below) = sizes(store, &container)?;
+        known["SizeRw"] = json!(written);
+        known["SizeRootFs"] = json!(written + below);
+    }
+    Ok(known)
 }
 
-/// As in an image: the ports are names, with nothing behind them.
-fn exposed_ports(spec: &Spec) -> Map<String, Value> {
-    let ports = spec.annotations.get(EXPOSED_PORTS).map_or("", String::as_str);
-    let ports = ports.split(',').filter(|port| !port.is_empty());
-    ports.map(|port| (port.to_string(), json!({}))).collect()
+fn moment(text: &str) -> &str {
+    if text.is_empty() { NEVER } else { text }
 }
 
-fn state_of(state: &State, first: Option<Pid>, group: Option<&Group>) -> Result<Value> {
-    let paused = group.map(is_paused).transpose()?.unwrap_or(false);
-    let status = match (first, state.exit_status) {
-        (Some(_), _) if paused => "paused",
-        (Some(_), _) => "running",
-        (None, None) => "created",
-        (None, Some(_)) => "exited",
-    };
+fn state_of(container: &Known) -> Result<Value> {
+    let (state, status) = (&container.state, Status::of(container)?);
     Ok(json!({
-        "Status": status,
-        "Running": first.is_some(),
-        "Paused": paused,
+        "Status": status.name(),
+        "Running": status.is_running(),
+        "Paused": status == Status::Paused,
+        "Restarting": status == Status::Restarting,
         "OOMKilled": state.oom_killed,
-        "Pid": first.map_or(0, Pid::as_raw),
+        "Dead": false,
+        "Pid": container.first().map_or(0, Pid::as_raw),
         "ExitCode": state.exit_status.unwrap_or_default(),
+        "Error": state.error,
+        "StartedAt": moment(&state.started),
+        "FinishedAt": moment(&state.finished),
     }))
 }
 
-/// As in Docker, 0 and "" stand for what is not limited.
-fn limits_of(container: &Known) -> Value {
-    let linux = &container.spec.linux;
-    let (resources, io) = (&linux.resources, &linux.resources.block_io);
-    let (cpu, memory) = (&resources.cpu, &resources.memory);
-    let with_swap = memory.swap.or(memory.limit.map(|limit| limit.saturating_mul(2)));
-    let private = container.spec.namespace("cgroup").is_some();
+fn config(spec: &Spec, state: &State) -> Value {
+    // As in an image: the ports are names, with nothing behind them.
+    let ports = known::exposed(spec).map(|port| (port.to_string(), json!({})));
+    let user = &spec.process.user;
+    let life = &state.life;
+    let of_image = spec.annotations.get(STOP_SIGNAL);
     json!({
-        "CgroupnsMode": if private { "private" } else { "host" },
-        "CpuShares": cpu.shares.unwrap_or_default(),
-        "CpuPeriod": cpu.period.unwrap_or_default(),
-        "CpuQuota": cpu.quota.unwrap_or_default(),
-        "CpusetCpus": cpu.cpus.as_deref().unwrap_or_default(),
-        "CpusetMems": cpu.mems.as_deref().unwrap_or_default(),
-        "Memory": memory.limit.unwrap_or_default(),
-        "MemorySwap": with_swap.unwrap_or_default(),
-        "PidsLimit": resources.pids.limit.unwrap_or_default(),
-        "BlkioWeight": io.weight.unwrap_or_default(),
-        "BlkioDeviceReadBps": io.throttle_read_bps_device,
-        "BlkioDeviceWriteBps": io.throttle_write_bps_device,
+        "Hostname": spec.hostname,
+        "User": match (user.uid, user.gid) {
+            (0, 0) => String::new(),
+            (uid, gid) => format!("{uid}:{gid}"),
+        },
+        "AttachStdin": life.open_stdin && !life.detached,
+        "AttachStdout": !life.detached,
+        "AttachStderr": !life.detached,
+        "ExposedPorts": ports.collect::<Map<_, _>>(),
+        "Tty": spec.process.terminal,
+        "OpenStdin": life.open_stdin,
+        "Env": spec.process.env,
+        "Cmd": spec.process.args,
+        "Entrypoint": null,
+        "Image": image_of(spec),
+        "WorkingDir": spec.process.cwd,
+        "Labels": spec.labels().map(|(key, value)| (key.to_string(), json!(value)))
+            .collect::<Map<_, _>>(),
+        "StopSignal": life.stop_signal.as_ref().or(of_image),
+        "StopTimeout": life.stop_timeout,
     })
 }
 
-/// What somebody has mounted in it.
+/// The overlay on "/", in overlayfs's words.
+fn layers(spec: &Spec) -> Result<Value> {
+    let stacks = spec.stacks()?;
+    let layers = stacks.into_iter().next().map(|(_, layers)| layers);
+    Ok(layers.map_or(Value::Null, |layers| {
+        let lower = layers.lower.iter().map(|it| it.display().to_string());
+        json!({
+            "LowerDir": lower.collect::<Vec<_>>().join(":"),
+            "UpperDir": layers.upper,
+            "WorkDir": layers.work,
+            "MergedDir": spec.root.path,
+        })
+    }))
+}
+
+fn cgroups(spec: &Spec, first: Option<Pid>) -> Result<Map<String, Value>> {
+    let group = first.map(|first| limits::group_of(spec, first)).transpose()?.flatten();
+    let folders = group.iter().flat_map(|group| group.folders());
+    Ok(folders.map(|(controller, folder)| (controller, json!(folder))).collect())
+}
+
+/// What somebody has mounted in it: files of the host's, and volumes.
 pub fn mounts(spec: &Spec) -> impl Iterator<Item = Value> {
-    let theirs = spec.mounts.iter().filter(|it| !is_furniture(it));
-    theirs.filter_map(|it| mount(spec, it))
+    let binds = spec.mounts.iter().filter(|it| it.kind == "bind" && !is_furniture(it));
+    binds.map(|it| mount(spec, it))
 }
 
 /// Whether it is what every container finds, or a device.
@@ -113,21 +148,21 @@ fn is_furniture(mount: &Mount) -> bool {
         || device(from).is_some()
 }
 
-/// What shows files of the host's, or a volume.
-fn mount(spec: &Spec, mount: &Mount) -> Option<Value> {
-    if mount.kind != "bind" {
-        return None;
-    }
+fn mount(spec: &Spec, mount: &Mount) -> Value {
+    let is_fixed = mount.options.iter().any(|option| option == "ro");
     let mut known = json!({
         "Type": "bind",
         "Source": mount.source,
         "Destination": mount.destination,
-        "RW": !mount.options.iter().any(|option| option == "ro"),
+        "Mode": if is_fixed { "ro" } else { "" },
+        "RW": !is_fixed,
+        "Propagation": "rprivate",
     });
     if let Some(name) = Volumes::beside(spec).name_of(mount) {
         known["Type"] = json!("volume");
         known["Name"] = json!(name);
         known["Driver"] = json!("local");
+        known["Propagation"] = json!("");
     }
-    Some(known)
+    known
 }

@@ -21,6 +21,9 @@
 //! | `listing.rs`, `listing/` | which containers are there? |
 //! | `status.rs` | how is a container at this moment? |
 //! | `inspect.rs` | what can one know of a container? |
+//! | `top.rs` | what runs in a container? |
+//! | `usage.rs` | what takes room on the disk, and what of it could go? |
+//! | `about.rs` | what is this engine, and which machine is it on? |
 //! | `stats.rs` | what do running containers use at this moment? |
 //! | `names.rs` | what is a container called that nobody has named? |
 //! | `events.rs` | what happens, and how does one hear of it? |
@@ -35,6 +38,7 @@
 //! | `users.rs` | as whom does a process run in a container? |
 //! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
 //! | `volumes.rs`, `volumes/` | what of a container is not the image's business? |
+//! | `settings.rs`, `settings/` | what else can be said about a container? |
 //! | `network.rs` | which network does a container get? |
 //! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
@@ -59,6 +63,7 @@
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
+pub mod about;
 pub mod archive;
 pub mod attach;
 mod bars;
@@ -98,6 +103,7 @@ pub mod registry;
 pub mod relay;
 pub mod rootless;
 pub mod run;
+pub mod settings;
 pub mod signals;
 pub mod spec;
 pub mod stand_in;
@@ -108,6 +114,8 @@ pub mod streams;
 pub mod sys;
 pub mod talk;
 pub mod times;
+pub mod top;
+pub mod usage;
 pub mod userns;
 pub mod users;
 pub mod volumes;

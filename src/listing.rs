@@ -13,7 +13,7 @@ use crate::format::Format;
 use crate::inspect;
 use crate::limits::units::in_decimals;
 use crate::network::known;
-use crate::spec::{IMAGE_ID, IMAGE_NAME, LABEL, Spec};
+use crate::spec::{IMAGE_ID, IMAGE_NAME, Spec};
 use crate::status::Status;
 use crate::store::{HOST, Store};
 use crate::{times, when};
@@ -128,6 +128,7 @@ impl List {
         let Listed { known: Known { id, spec, state, .. }, status } = listed;
         let created = times::nanoseconds(&state.created);
         let created = created.and_then(|moment| i64::try_from(moment).ok());
+        let ports = listed.known.first().map(|_| known::shown(spec, state));
         json!({
             "ID": self.id(id),
             "Image": image_of(spec),
@@ -136,9 +137,9 @@ impl List {
             "RunningFor": times::ago(Some(&state.created)),
             "Status": status.words(state),
             "State": status.name(),
-            "Ports": if status.is_running() { known::shown(spec) } else { String::new() },
+            "Ports": ports.unwrap_or_default(),
             "Names": state.name.as_deref().unwrap_or_default(),
-            "Labels": labels(spec).map(|(key, value)| format!("{key}={value}"))
+            "Labels": spec.labels().map(|(key, value)| format!("{key}={value}"))
                 .collect::<Vec<_>>().join(","),
             "Mounts": self.mounts(spec),
             "LocalVolumes": inspect::mounts(spec).filter(|it| it["Type"] == "volume")
@@ -201,12 +202,6 @@ pub fn image_of(spec: &Spec) -> String {
         },
         _ => HOST.into(),
     })
-}
-
-/// Its labels.
-pub fn labels(spec: &Spec) -> impl Iterator<Item = (&str, &str)> {
-    let all = spec.annotations.iter();
-    all.filter_map(|(key, value)| Some((key.strip_prefix(LABEL)?, value.as_str())))
 }
 
 /// `12B (virtual 5MB)`: what it has written, and all that it has.

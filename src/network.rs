@@ -15,7 +15,7 @@ use net::{Held, Published};
 use serde::{Deserialize, Serialize};
 use stage::{Error, Pid, Result, Stage};
 
-use crate::container::{self, Plan};
+use crate::container::{self, Plan, State};
 use crate::rootless;
 use crate::spec::{Mount, Namespace, Spec};
 use crate::store::Store;
@@ -76,13 +76,11 @@ struct Other {
 
 /// The annotation that keeps a container's network in its description.
 pub const NETWORK: &str = "fakedocker.network";
-/// And the one for its published ports: as `-p` has them, parted by commas.
-pub const PUBLISHED: &str = "fakedocker.published";
 
-/// The published ports of a container, whether it runs or not.
-pub fn published(spec: &Spec) -> Vec<Published> {
-    let said = spec.annotations.get(PUBLISHED).map_or("", String::as_str);
-    said.split(',').filter_map(|text| ports::read(text).ok()).collect()
+/// The ports of a container that are to be the host's, whether it runs or not.
+pub fn published(state: &State) -> Vec<Published> {
+    let asked = &state.life.network.publish;
+    asked.iter().filter_map(|text| ports::read(text).ok()).collect()
 }
 
 impl Setup {
@@ -127,12 +125,7 @@ impl Setup {
 
     /// What the description keeps of it.
     pub fn annotations(&self) -> BTreeMap<String, String> {
-        let mut all = BTreeMap::from([(NETWORK.to_string(), self.network.to_string())]);
-        if !self.published.is_empty() {
-            let ports = self.published.iter().map(ports::written).collect::<Vec<_>>();
-            all.insert(PUBLISHED.to_string(), ports.join(","));
-        }
-        all
+        BTreeMap::from([(NETWORK.to_string(), self.network.to_string())])
     }
 
     /// `spec` as it is today: another container whose network is shared may have been started anew.

@@ -12,9 +12,11 @@ use mount::protect;
 use mount::target::Root;
 use net::bridge;
 use overlay::Layers;
+use pids::rlimits;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
 use crate::limits::Limits;
+use crate::settings::limits_of;
 use crate::spec::{Spec, User};
 use crate::streams::ItsEnds;
 use crate::{userns, volumes};
@@ -87,14 +89,12 @@ pub fn contain<'s>(
             take_address(&cue.listen()?)?;
         }
 
-        // What takes rights away comes last: the steps before needed them. These paths are
-        // looked up in the new root, where no link can lead to the host any more.
-        let root = Root::open(Path::new("/"))?;
+        // What takes rights away comes last: the steps before needed them.
         enter_working_directory(&spec.process.cwd)?;
-        fix_files(stage, spec)?;
-        protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
-        protect::mask(stage, &root, &spec.linux.masked_paths)?;
-        drop(root);
+
+        // Lesson 4 again: switches of our own, and then nothing of the machine's can be
+        // written to in /proc and /sys.
+        protect(stage, spec)?;
 
         // Lesson 25, tty: a terminal of its own, if it is to have one, and not ours.
         streams.take(stage, spec.process.user.uid)?;
@@ -142,10 +142,18 @@ fn isolate_groups(stage: &Stage, spec: &Spec) -> Result<()> {
     }
 }
 
-/// Let nobody write to the root file system, if that is asked for.
-fn fix_files(stage: &Stage, spec: &Spec) -> Result<()> {
+/// Set what is asked for of /proc/sys: of what belongs to our namespaces. Then let nobody write to
+/// the root file system, if that is asked for, and to what is the machine's.
+fn protect(stage: &Stage, spec: &Spec) -> Result<()> {
+    // Paths are looked up in the new root, where no link can lead to the host any more.
+    let root = Root::open(Path::new("/"))?;
+    for (name, value) in &spec.linux.sysctl {
+        mount::sysctl::set(stage, &root, name, value)?;
+    }
     let stacks = if spec.root.readonly { spec.stacks()? } else { Vec::new() };
-    stacks.iter().try_for_each(|(place, _)| pivot::read_only(stage, place))
+    stacks.iter().try_for_each(|(place, _)| pivot::read_only(stage, place))?;
+    protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
+    protect::mask(stage, &root, &spec.linux.masked_paths)
 }
 
 /// Start the container's number 1, which plays `first`.
@@ -163,6 +171,8 @@ fn start<'s>(
     let users = userns::found(stage, &maps)?;
     let mut outer = stage.fork(|cue| {
         let spec = userns::prepare(stage, spec, &maps, &users)?;
+        // Lesson 13: inside, nobody can allow himself more.
+        rlimits::allow(stage, &limits_of(&spec))?;
         enter::set(stage, &users, Kind::User)?;
         user::become_root(stage)?;
         userns::check_way(&spec.root.path)?;
@@ -225,6 +235,8 @@ pub(crate) fn enter_working_directory(cwd: &Path) -> Result<()> {
 
 /// Be who the container's process is to be, for good.
 pub(crate) fn become_user(stage: &Stage, spec: &Spec) -> Result<()> {
+    // Lesson 13, pids: what each process may use. We ourselves have needed more.
+    rlimits::set(stage, &limits_of(spec))?;
     let User { uid, gid, additional_gids } = &spec.process.user;
     user::become_user(stage, *uid, *gid, additional_gids)
 }

@@ -19,6 +19,7 @@ use user::{Line, Maps};
 
 use self::resources::Resources;
 use crate::network::{NETWORK, Network};
+use crate::settings;
 
 pub mod resources;
 
@@ -58,6 +59,21 @@ pub struct Process {
     /// Who it is, by the container's numbers.
     #[serde(default)]
     pub user: User,
+    /// What each of its processes may use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rlimits: Vec<Rlimit>,
+}
+
+/// A limit of each process (getrlimit(2)); 2^64-1 stands for none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// Of what, such as `RLIMIT_NOFILE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What holds.
+    pub soft: u64,
+    /// What a process can raise it to.
+    pub hard: u64,
 }
 
 /// A user and its groups: root and no others, unless said.
@@ -115,6 +131,9 @@ pub struct Linux {
     /// What it may use.
     #[serde(default)]
     pub resources: Resources,
+    /// Switches of its part of the kernel: files below /proc/sys, with dots for slashes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, String>,
     /// Paths that nobody in the container can read.
     pub masked_paths: Vec<PathBuf>,
     /// Paths that nobody in the container can write to.
@@ -178,6 +197,7 @@ impl Spec {
             None => self.stacks().map(drop),
         }?;
         self.linux.resources.check()?;
+        settings::check(self)?;
         self.check_users()
     }
 

@@ -13,6 +13,7 @@ use cgroup::Group;
 use serde_json::{Value, json};
 use stage::{Error, Pid, Result};
 
+use crate::about;
 use crate::container::{self, Known};
 use crate::format::Format;
 use crate::limits;
@@ -184,13 +185,9 @@ fn tasks(group: &Group) -> Result<u64> {
 
 /// The group's limit, or what the machine has, in bytes.
 fn memory_limit(group: &Group) -> Result<u64> {
-    let path = "/proc/meminfo";
-    let text = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let total =
-        total.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    let total = total.map_or(u64::MAX, |kib| kib * 1024);
-    Ok(memory::limit_of(group)?.unwrap_or(u64::MAX).min(total))
+    Ok(memory::limit_of(group)?
+        .unwrap_or(u64::MAX)
+        .min(about::memory().unwrap_or(u64::MAX)))
 }
 
 /// Bytes received and sent in the network namespace of process `pid`, without its loopback:

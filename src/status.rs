@@ -53,9 +53,9 @@ impl Status {
         }
     }
 
-    /// Whether it has a first process.
+    /// Whether nobody has to start it: in Docker's words, it runs between two lives, too.
     pub fn is_running(self) -> bool {
-        matches!(self, Status::Running | Status::Paused)
+        matches!(self, Status::Running | Status::Paused | Status::Restarting)
     }
 
     /// The same, since when, and how it ended: `Up 3 minutes (Paused)`.

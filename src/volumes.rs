@@ -19,14 +19,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 
 use crate::container::{self, entries, make_folder};
-use crate::disk::{lock, random_id, read_json, sync_folder, write_json};
+use crate::disk::{lock, random_id, read_json, size_below, sync_folder, write_json};
 use crate::spec::{Mount, Spec};
 use crate::times;
 
@@ -77,8 +77,7 @@ impl Volume {
 
     /// The bytes in its files.
     pub fn size(&self) -> Result<u64> {
-        size(&self.mountpoint, &mut BTreeSet::new())
-            .map_err(|error| Error::io(self.mountpoint.display(), &error))
+        size_below(&self.mountpoint)
     }
 }
 
@@ -330,19 +329,4 @@ fn labels_of_nameless(mut labels: BTreeMap<String, String>) -> BTreeMap<String, 
 /// Docker's rule is the same as for containers.
 fn check_name(name: &str) -> Result<()> {
     container::check_name(name).map_err(|error| error.within("volume"))
-}
-
-/// The bytes in all files below `folder`, each counted once.
-fn size(folder: &Path, seen: &mut BTreeSet<(u64, u64)>) -> std::io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let about = fs::symlink_metadata(&path)?;
-        if about.is_dir() {
-            bytes += size(&path, seen)?;
-        } else if seen.insert((about.dev(), about.ino())) {
-            bytes += about.len();
-        }
-    }
-    Ok(bytes)
 }

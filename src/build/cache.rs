@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use image::Digest;
-use image::manifest::{Descriptor, Manifest};
+use image::manifest::{Config, Descriptor, Manifest};
 use stage::Result;
 
 use crate::disk::{read_json, write_json};
@@ -54,6 +54,22 @@ pub fn forget(store: &Store) -> Result<()> {
 pub fn roots(store: &Store) -> Result<Vec<Descriptor>> {
     let known = read(store)?.into_values();
     Ok(known.filter(|manifest| is_whole(store, manifest)).collect())
+}
+
+/// The layers of each of them, unpacked, and the bytes in each.
+pub fn layers(store: &Store) -> Result<Vec<Vec<(PathBuf, u64)>>> {
+    let mut all = Vec::new();
+    for manifest in roots(store)? {
+        let parts = Manifest::parse(&store.layout().read(&manifest)?)?;
+        let config = Config::parse(&store.layout().read(&parts.config)?)?;
+        let mut layers = Vec::new();
+        for id in config.chain_ids() {
+            let layer = store.layers().find(&id)?;
+            layers.extend(layer.map(|layer| (store.layers().path(&id), layer.size)));
+        }
+        all.push(layers);
+    }
+    Ok(all)
 }
 
 /// Whether all blobs are there.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use stage::{Error, Result};
 
-use super::{Listed, image_of, labels};
-use crate::container::Known;
+use super::{Listed, image_of};
+use crate::container::{Known, State};
 use crate::filters::Filters;
 use crate::inspect;
 use crate::limits::units;
@@ -94,9 +94,9 @@ impl Wanted {
             && fit("exited", &exited)
             && fit("network", &|which| known::name(spec) == which)
             && fit("volume", &|which| has_volume(spec, which))
-            && fit("publish", &|which| publishes(spec, which))
+            && fit("publish", &|which| publishes(state, which))
             && self.filters.fit_labels(|key| {
-                labels(spec).find(|(it, _)| *it == key).map(|(_, value)| value)
+                spec.labels().find(|(it, _)| *it == key).map(|(_, value)| value)
             })
             && (self.ancestors.is_empty()
                 || self
@@ -137,10 +137,10 @@ fn has_volume(spec: &Spec, which: &str) -> bool {
 }
 
 /// `80`, `80/udp`, `8000-8080`: as the container has them, or the host.
-fn publishes(spec: &Spec, which: &str) -> bool {
+fn publishes(state: &State, which: &str) -> bool {
     let (ports, protocol) = which.split_once('/').unwrap_or((which, "tcp"));
     let ports: BTreeSet<u32> = units::list(ports).unwrap_or_default();
-    crate::network::published(spec).iter().any(|it| {
+    crate::network::published(state).iter().any(|it| {
         it.protocol.to_string() == protocol
             && [it.container, it.host.port()].iter().any(|&it| ports.contains(&it.into()))
     })

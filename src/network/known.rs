@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use net::bridge::hardware_of;
 use serde_json::{Map, Value, json};
-use stage::Pid;
+use stage::{Error, Pid, Result};
 
 use super::{NETWORK, published};
 use crate::container::State;
@@ -27,9 +27,9 @@ pub fn exposed(spec: &Spec) -> impl Iterator<Item = &str> {
 }
 
 /// Its ports, as `80/tcp`, and which of the host's these are.
-pub fn bindings(spec: &Spec) -> BTreeMap<String, Vec<(String, u16)>> {
+pub fn bindings(state: &State) -> BTreeMap<String, Vec<(String, u16)>> {
     let mut all: BTreeMap<String, Vec<(String, u16)>> = BTreeMap::new();
-    for it in published(spec) {
+    for it in published(state) {
         let port = format!("{}/{}", it.container, it.protocol);
         all.entry(port).or_default().push((it.host.ip().to_string(), it.host.port()));
     }
@@ -37,10 +37,10 @@ pub fn bindings(spec: &Spec) -> BTreeMap<String, Vec<(String, u16)>> {
 }
 
 /// The same as JSON. What nobody outside can reach is nothing.
-pub fn ports(spec: &Spec) -> Map<String, Value> {
+pub fn ports(spec: &Spec, state: &State) -> Map<String, Value> {
     let mut all: Map<String, Value> =
         exposed(spec).map(|port| (port.to_string(), Value::Null)).collect();
-    for (port, places) in bindings(spec) {
+    for (port, places) in bindings(state) {
         let place = |(address, port): &(String, u16)| json!({ "HostIp": address, "HostPort": port.to_string() });
         all.insert(port, places.iter().map(place).collect());
     }
@@ -48,8 +48,8 @@ pub fn ports(spec: &Spec) -> Map<String, Value> {
 }
 
 /// And as `ps` has them: `0.0.0.0:8080->80/tcp, 81/tcp`.
-pub fn shown(spec: &Spec) -> String {
-    let bindings = bindings(spec);
+pub fn shown(spec: &Spec, state: &State) -> String {
+    let bindings = bindings(state);
     let mut all = Vec::new();
     for (port, places) in &bindings {
         all.extend(
@@ -59,6 +59,25 @@ pub fn shown(spec: &Spec) -> String {
     let others = exposed(spec).filter(|port| !bindings.contains_key(*port));
     all.extend(others.map(String::from));
     all.join(", ")
+}
+
+/// The lines of `fakedocker port`: of all its ports, or of `port` alone (`80`, `53/udp`).
+pub fn lines(state: &State, port: Option<&str>) -> Result<Vec<String>> {
+    let bindings = bindings(state);
+    let place = |(address, port): &(String, u16)| format!("{address}:{port}");
+    let Some(port) = port else {
+        let lines = bindings.iter().flat_map(|(port, places)| {
+            places.iter().map(move |it| format!("{port} -> {}", place(it)))
+        });
+        return Ok(lines.collect());
+    };
+    let whole = if port.contains('/') { port.into() } else { format!("{port}/tcp") };
+    match bindings.get(&whole) {
+        Some(places) => Ok(places.iter().map(place).collect()),
+        None => {
+            Err(Error::input(format!("port {whole} is none of the host's")).status(1))
+        }
+    }
 }
 
 /// All of it, of one whose first process is `first`, if it runs.
@@ -77,7 +96,7 @@ pub fn settings(spec: &Spec, state: &State, first: Option<Pid>) -> Value {
     });
     let mut all = place.clone();
     all["Ports"] = match first {
-        Some(_) => Value::Object(ports(spec)),
+        Some(_) => Value::Object(ports(spec, state)),
         None => json!({}),
     };
     all["Networks"] = json!({ name(spec): place });

@@ -11,6 +11,7 @@
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
 //! | `life.rs` | is a container started, stopped, awaited and listened to as asked? |
 //! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
+//! | `settings.rs` | do limits of processes, switches, labels and files of variables do what they say? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -23,6 +24,7 @@
 //! | `build.rs` | does a Dockerfile become the image that it describes? |
 //! | `files.rs` | are a container's files told, kept and copied as they are? |
 //! | `store.rs` | are images listed, named, shared and removed, and do they say how to be run? |
+//! | `lists.rs` | does one see what there is, and what happens? |
 //! | `exchange.rs` | do others run what we have made, and we what others have made? |
 //! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
@@ -39,11 +41,13 @@ mod joining;
 mod killing;
 mod life;
 mod limits;
+mod lists;
 mod named;
 mod networks;
 mod outside;
 mod packages;
 mod rootless;
+mod settings;
 mod statuses;
 mod store;
 mod terminal;

@@ -5,7 +5,8 @@
 //! which shows the PID namespace of whoever mounts it, and the host keeps its own.
 //!
 //! Read mount_namespaces(7) and mount(2), then this file, then main.rs. What the engine
-//! needs besides is in target.rs, furnish.rs, attributes.rs, protect.rs and idmap.rs.
+//! needs besides is in target.rs, furnish.rs, attributes.rs, protect.rs, sysctl.rs
+//! and idmap.rs.
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ pub mod attributes;
 pub mod furnish;
 pub mod idmap;
 pub mod protect;
+pub mod sysctl;
 pub mod target;
 
 const NONE: Option<&str> = None;

@@ -104,6 +104,12 @@ impl Root {
         Ok(Some(file))
     }
 
+    /// Open the file at `path` inside, to write to it.
+    pub(crate) fn writable(&self, path: &Path) -> Result<OwnedFd> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        self.resolve(path, flags).map_err(|errno| self.refused(path, errno))
+    }
+
     fn try_open(&self, path: &Path) -> nix::Result<OwnedFd> {
         self.resolve(path, OFlag::O_PATH | OFlag::O_CLOEXEC)
     }

@@ -5,10 +5,13 @@
 //! of a group and of those below it, and lets fork(2) fail beyond a limit. The file has the
 //! same name in both versions: pids.max.
 //!
-//! Read fork(2) (EAGAIN) and the kernel's admin-guide/cgroup-v2.rst, "PID", then main.rs.
+//! Read fork(2) (EAGAIN) and the kernel's admin-guide/cgroup-v2.rst, "PID", then main.rs. What a
+//! single process may use, wherever it is, is in rlimits.rs.
 
 use cgroup::Group;
 use stage::{Result, Stage};
+
+pub mod rlimits;
 
 /// The controller's name.
 pub const CONTROLLER: &str = "pids";

@@ -3,11 +3,17 @@
 use clap::{Args, Subcommand};
 use fakedocker::events::{self, Wanted};
 use fakedocker::filters::Filters;
-use fakedocker::format::Format;
+use fakedocker::format::{self, Format};
+use fakedocker::limits::units::in_decimals;
 use fakedocker::listing::{self, List};
+use fakedocker::network::known;
 use fakedocker::store::Store;
-use fakedocker::{stats, when};
-use stage::Result;
+use fakedocker::volumes::{Volume, Volumes};
+use fakedocker::{about, container, images, inspect, stats, top, usage, when};
+use serde_json::{Value, json};
+use stage::{Error, Result};
+
+use crate::{Inspect, confirmed, show};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -15,8 +21,53 @@ pub enum Command {
     Ps(Ps),
     /// Show what running containers use
     Stats(Stats),
+    /// Show what is known of containers, images or volumes, as JSON
+    Inspect(InspectAny),
+    /// Show what runs in a container
+    Top(Top),
+    /// Show which ports of the host's are a container's
+    Port(Port),
     /// Show what happens, as it happens
     Events(Events),
+    /// Show what there is, and on which machine
+    Info(About),
+    /// Show the version
+    Version(About),
+    /// What can be done with containers
+    #[command(subcommand)]
+    Container(Container),
+    /// What can be done with all of it
+    #[command(subcommand)]
+    System(System),
+}
+
+#[derive(Subcommand)]
+pub enum Container {
+    /// List containers
+    #[command(visible_aliases = ["list", "ps"])]
+    Ls(Ps),
+    /// Show what running containers use
+    Stats(Stats),
+    /// Show what is known of containers, as JSON
+    Inspect(InspectContainer),
+    /// Show what runs in a container
+    Top(Top),
+    /// Show which ports of the host's are a container's
+    Port(Port),
+    /// Remove all containers that do not run
+    Prune(PruneContainers),
+}
+
+#[derive(Subcommand)]
+pub enum System {
+    /// Show what takes room on the disk
+    Df(Df),
+    /// Show what happens, as it happens
+    Events(Events),
+    /// Show what there is, and on which machine
+    Info(About),
+    /// Remove what nobody uses
+    Prune(Prune),
 }
 
 #[derive(Args)]
@@ -67,6 +118,84 @@ pub struct Stats {
 }
 
 #[derive(Args)]
+pub struct InspectAny {
+    /// What it is [default: whatever has that name]
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume"])]
+    kind: Option<String>,
+    /// How much a container has written, too
+    #[arg(short, long)]
+    size: bool,
+    #[command(flatten)]
+    which: Inspect,
+}
+
+#[derive(Args)]
+pub struct InspectContainer {
+    /// How much it has written, too
+    #[arg(short, long)]
+    size: bool,
+    #[command(flatten)]
+    which: Inspect,
+}
+
+#[derive(Args)]
+pub struct Top {
+    /// The container's name, its ID, or the beginning of its ID
+    container: String,
+    /// What ps is told besides: see ps(1)
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PS OPTION")]
+    options: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Port {
+    /// The container's name, its ID, or the beginning of its ID
+    container: String,
+    /// Only this port of the container's
+    #[arg(value_name = "PORT[/PROTOCOL]")]
+    port: Option<String>,
+}
+
+#[derive(Args)]
+pub struct About {
+    /// Show it by this template, or as json
+    #[arg(short, long, value_name = "TEMPLATE")]
+    format: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Df {
+    /// Show it by this template, or as json
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "verbose")]
+    format: Option<String>,
+    /// Show each thing
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+#[derive(Args)]
+pub struct PruneContainers {
+    /// Only those for which this holds: until=TIME or label=KEY[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+#[derive(Args)]
+pub struct Prune {
+    /// All images on which no container stands, and not only those that have no name
+    #[arg(short, long)]
+    all: bool,
+    /// Nameless volumes that no container has, too
+    #[arg(long)]
+    volumes: bool,
+    #[command(flatten)]
+    containers: PruneContainers,
+}
+
+#[derive(Args)]
 pub struct Events {
     /// Only those for which this holds, such as container=web or event=die
     #[arg(short, long, value_name = "KEY=VALUE")]
@@ -83,13 +212,46 @@ pub struct Events {
 }
 
 impl Command {
-    pub fn play(&self, store: &Store) -> Result<u8> {
+    pub fn play(&self, open: impl FnOnce() -> Result<Store>) -> Result<u8> {
         match self {
-            Command::Ps(args) => args.play(store),
-            Command::Stats(args) => args.play(store),
-            Command::Events(args) => args.play(store),
+            Command::Ps(args) => args.play(&open()?),
+            Command::Stats(args) => args.play(&open()?),
+            Command::Inspect(args) => return args.play(&open()?),
+            Command::Top(args) => args.play(&open()?),
+            Command::Port(args) => args.play(&open()?),
+            Command::Events(args) => args.play(&open()?),
+            Command::Info(args) => args.info(&open()?),
+            // It is the same for everybody, and needs nothing.
+            Command::Version(args) => args.version(),
+            Command::Container(args) => return args.play(&open()?),
+            Command::System(args) => args.play(&open()?),
         }
         .map(|()| 0)
+    }
+}
+
+impl Container {
+    fn play(&self, store: &Store) -> Result<u8> {
+        match self {
+            Container::Ls(args) => args.play(store),
+            Container::Stats(args) => args.play(store),
+            Container::Inspect(args) => return args.play(store),
+            Container::Top(args) => args.play(store),
+            Container::Port(args) => args.play(store),
+            Container::Prune(args) => args.play(store),
+        }
+        .map(|()| 0)
+    }
+}
+
+impl System {
+    fn play(&self, store: &Store) -> Result<()> {
+        match self {
+            System::Df(args) => args.play(store),
+            System::Events(args) => args.play(store),
+            System::Info(args) => args.info(store),
+            System::Prune(args) => args.play(store),
+        }
     }
 }
 
@@ -120,6 +282,142 @@ impl Stats {
             format: self.format.clone(),
         };
         stats::show(store, &options)
+    }
+}
+
+impl InspectAny {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        let container = |which: &str| inspect::inspect(store, which, self.size);
+        let image = |which: &str| images::inspect(store, which);
+        let volume = |which: &str| Ok(json!(Volumes::of(store.root()).find(which)?));
+        let any = |which: &str| {
+            let first = |error: Error| match error.advice() {
+                Some(_) => error,
+                None => error.hint("nor is there an image or a volume of that name"),
+            };
+            container(which).or_else(|error| {
+                image(which).or_else(|_| volume(which)).map_err(|_| first(error))
+            })
+        };
+        show(&self.which, |which| match self.kind.as_deref() {
+            Some("container") => container(which),
+            Some("image") => image(which),
+            Some("volume") => volume(which),
+            _ => any(which),
+        })
+    }
+}
+
+impl InspectContainer {
+    fn play(&self, store: &Store) -> Result<u8> {
+        show(&self.which, |which| inspect::inspect(store, which, self.size))
+    }
+}
+
+impl Top {
+    fn play(&self, store: &Store) -> Result<()> {
+        let lines = top::top(store, &self.container, &self.options)?;
+        lines.iter().try_for_each(stage::tell)
+    }
+}
+
+impl Port {
+    fn play(&self, store: &Store) -> Result<()> {
+        let container =
+            container::known(store, &self.container, &store.lock_containers()?)?;
+        // Of one that does not run, nothing is published.
+        if container.first().is_none() && self.port.is_none() {
+            return Ok(());
+        }
+        let lines = known::lines(&container.state, self.port.as_deref())?;
+        lines.iter().try_for_each(stage::tell)
+    }
+}
+
+impl About {
+    fn info(&self, store: &Store) -> Result<()> {
+        let info = about::info(store)?;
+        self.tell(&info, about::info_lines(&info))
+    }
+
+    fn version(&self) -> Result<()> {
+        self.tell(&about::version(), about::version_lines())
+    }
+
+    fn tell(&self, known: &Value, lines: Vec<String>) -> Result<()> {
+        match &self.format {
+            Some(format) => stage::tell(format::fill(format, known)?),
+            None => lines.iter().try_for_each(stage::tell),
+        }
+    }
+}
+
+impl Df {
+    fn play(&self, store: &Store) -> Result<()> {
+        let lines = match self.verbose {
+            true => usage::usage_of_each(store),
+            false => usage::usage(store, self.format.as_deref()),
+        }?;
+        lines.iter().try_for_each(stage::tell)
+    }
+}
+
+impl PruneContainers {
+    fn play(&self, store: &Store) -> Result<()> {
+        let filters = Filters::read(&self.filter, &usage::KEYS)?;
+        let mut freed = 0;
+        if self.force || confirmed("all containers that do not run")? {
+            freed = self.prune(store, &filters)?;
+        }
+        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))
+    }
+
+    fn prune(&self, store: &Store, filters: &Filters) -> Result<u64> {
+        let (gone, freed) = usage::prune_containers(store, filters)?;
+        tell_of("Deleted Containers:", &gone)?;
+        Ok(freed)
+    }
+}
+
+impl Prune {
+    fn play(&self, store: &Store) -> Result<()> {
+        let filters = Filters::read(&self.containers.filter, &usage::KEYS)?;
+        let mut freed = 0;
+        if self.containers.force || confirmed(&self.what())? {
+            freed = self.containers.prune(store, &filters)?;
+            freed += self.prune(store)?;
+        }
+        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))
+    }
+
+    fn prune(&self, store: &Store) -> Result<u64> {
+        let mut freed = 0;
+        if self.volumes {
+            let pruned = Volumes::of(store.root()).prune(Volume::is_nameless)?;
+            tell_of("Deleted Volumes:", &pruned.0)?;
+            freed += pruned.1;
+        }
+        let pruned = images::prune(store, self.all)?;
+        tell_of("Deleted Images:", &pruned.0)?;
+        Ok(freed + pruned.1)
+    }
+
+    fn what(&self) -> String {
+        let volumes =
+            if self.volumes { ", nameless volumes that no container has" } else { "" };
+        let images = if self.all { "on which none stands" } else { "that have no name" };
+        format!(
+            "all containers that do not run{volumes}, all images {images}, and what was built \
+             on the way"
+        )
+    }
+}
+
+/// What is gone, if something is.
+fn tell_of(title: &str, gone: &[String]) -> Result<()> {
+    match gone {
+        [] => Ok(()),
+        gone => stage::tell(format!("{title}\n{}\n", gone.join("\n"))),
     }
 }
 

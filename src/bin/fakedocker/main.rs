@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{control, exec, format, inspect, rootless, sys};
+use fakedocker::{control, exec, format, rootless, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
@@ -22,6 +22,7 @@ mod limits;
 mod lists;
 mod registry;
 mod run;
+mod settings;
 mod volumes;
 
 use life::Keys;
@@ -59,8 +60,6 @@ enum Command {
     /// What can be done with volumes
     #[command(subcommand)]
     Volume(volumes::Command),
-    /// Show what is known of containers or images, as JSON
-    Inspect(Inspect),
     /// Hold containers to other limits
     Update(Update),
     /// Stop all processes of containers
@@ -168,13 +167,9 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
-        Command::Lists(args) => args.play(&store(false)?),
+        Command::Lists(args) => args.play(|| store(false)),
         Command::Life(args) => args.play(&store(false)?),
         Command::Volume(args) => args.play(&store(false)?),
-        Command::Inspect(args) => {
-            let store = store(false)?;
-            show(args, |which| inspect_any(&store, which))
-        }
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
         Command::Unpause(args) => args.each(&store(false)?, control::unpause),
@@ -252,13 +247,6 @@ fn confirmed(what: &str) -> Result<bool> {
         stage::tell("")?;
     }
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
-}
-
-/// A container, else an image.
-fn inspect_any(store: &Store, which: &str) -> Result<Value> {
-    let container = inspect::inspect(store, which);
-    container
-        .or_else(|error| fakedocker::images::inspect(store, which).map_err(|_| error))
 }
 
 fn update(store: &Store, args: &Update) -> Result<u8> {

@@ -16,6 +16,7 @@ use stage::Result;
 
 use crate::life::{self, Kept, Keys};
 use crate::limits::Limits;
+use crate::settings::Settings;
 use crate::volumes::Mounts;
 
 #[derive(Args)]
@@ -50,9 +51,8 @@ pub struct Run {
     /// A name for the container
     #[arg(long)]
     name: Option<String>,
-    /// Set an environment variable, or pass on ours
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// The working directory in the container
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
@@ -140,11 +140,12 @@ impl Run {
             entrypoint: self.entrypoint.clone(),
             name: self.name.clone(),
             hostname: self.hostname.clone(),
-            env: self.env.clone(),
+            env: self.settings.env()?,
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             users: self.userns,
             volumes: self.mounts.request(),
+            settings: self.settings.request()?,
             network: self.network(),
             limits: self.limits.request(),
             devices: self.device.clone(),

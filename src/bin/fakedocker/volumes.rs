@@ -1,9 +1,8 @@
 //! What can one say about volumes?
 
-use std::collections::BTreeMap;
-
 use clap::{Args, Subcommand};
 use fakedocker::limits::units::in_decimals;
+use fakedocker::settings;
 use fakedocker::store::Store;
 use fakedocker::volumes::list::{self, Filters};
 use fakedocker::volumes::{Volumes, asked};
@@ -117,11 +116,7 @@ impl Command {
 
 impl Create {
     fn play(&self, volumes: &Volumes) -> Result<u8> {
-        let label = |text: &String| match text.split_once('=') {
-            Some((key, value)) => (key.to_string(), value.to_string()),
-            None => (text.clone(), String::new()),
-        };
-        let labels: BTreeMap<String, String> = self.label.iter().map(label).collect();
+        let labels = settings::labels(&self.label)?;
         stage::tell(volumes.create(self.name.as_deref(), labels)?.name)?;
         Ok(0)
     }

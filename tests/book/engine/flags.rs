@@ -211,14 +211,16 @@ pub fn unpack(folder: &Path) {
     assert!(tar.status().expect("tar is there").success());
 }
 
-/// Every kind of call: a volume, a read-only root, the overlay, devices, masks.
+/// Every kind of call: volumes, a read-only root, the overlay, devices, masks, limits, switches.
 #[test]
 fn explain_says_on_standard_error_what_strace_sees() {
     undisturbed(|| {
         let (store, folder) = (Store::new(), Folder::new("volume"));
         let root = store.path().display().to_string();
         let volume = format!("{}:/volume:ro", folder.path().display());
-        let ways: [&[&str]; 3] = [
+        let settings = ["--ulimit", "core=0:0", "--sysctl", "kernel.msgmax=1000"];
+        let ways: [&[&str]; 4] = [
+            &[&settings[..], &["--tmpfs", "/t:size=1m", "-v", "named:/v"]].concat(),
             &["-u", "33:44"],
             &["--read-only", "-w", "/new", "-v", &volume],
             &["--userns", "100000:65536", "-v", &volume],
