@@ -74,6 +74,58 @@ pub struct State {
     /// Whether the kernel has ended a process of it for want of memory.
     #[serde(default)]
     pub oom_killed: bool,
+    /// How its life was to be.
+    #[serde(default)]
+    pub life: Life,
+    /// When it was made (RFC 3339).
+    #[serde(default)]
+    pub created: String,
+    /// When it was started last; empty if never.
+    #[serde(default)]
+    pub started: String,
+    /// When it ended last; empty if never.
+    #[serde(default)]
+    pub finished: String,
+    /// How often it was started again by itself.
+    #[serde(default)]
+    pub restarts: u32,
+    /// Why it could not be started, the last time.
+    #[serde(default)]
+    pub error: String,
+}
+
+/// What was asked for, besides what is in it: how a container is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Life {
+    /// Somebody may talk to its standard input.
+    pub open_stdin: bool,
+    /// Nobody listens to it from the beginning.
+    pub detached: bool,
+    /// Whether it is started again at its end.
+    pub restart: Restart,
+    /// How it is asked to end, if not by SIGTERM.
+    pub stop_signal: Option<String>,
+    /// How many seconds it has for that, if not ten.
+    pub stop_timeout: Option<u32>,
+}
+
+/// When a container that has ended is started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Restart {
+    /// Never.
+    #[default]
+    No,
+    /// When its exit status is not zero.
+    OnFailure {
+        /// But no more often than this, in a row.
+        at_most: Option<u32>,
+    },
+    /// Whatever its status is, unless somebody has stopped it.
+    UnlessStopped,
+    /// The same. There is no daemon that would start it again when the machine has.
+    Always,
 }
 
 /// A container's first process, as the host knows it.

@@ -139,6 +139,7 @@ pub fn spec(
     Ok(Spec {
         oci_version: "1.2.0".into(),
         process: Process {
+            terminal: false,
             args: command(request, &settings, &lower),
             env: environment(request, &settings, &hostname, &home)?,
             cwd: working_directory(request, &settings),

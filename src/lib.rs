@@ -11,6 +11,10 @@
 //! | `control.rs` | how is a running container stopped in time, and given more or less? |
 //! | `inspect.rs` | what can one know of a container? |
 //! | `stats.rs` | what do running containers use at this moment? |
+//! | `names.rs` | what is a container called that nobody has named? |
+//! | `events.rs` | what happens, and how does one hear of it? |
+//! | `filters.rs` | what does `--filter KEY=VALUE` ask for? |
+//! | `when.rs` | which moment does somebody mean by `--since`? |
 //! | `exec.rs` | how does another process get into a running container? |
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
@@ -56,7 +60,9 @@ pub mod decode;
 pub mod describe;
 pub mod diff;
 pub mod disk;
+pub mod events;
 pub mod exec;
+pub mod filters;
 pub mod foreground;
 pub mod host;
 pub mod images;
@@ -64,6 +70,7 @@ pub mod import;
 pub mod inspect;
 pub mod layer;
 pub mod limits;
+pub mod names;
 pub mod network;
 pub mod pull;
 pub mod push;
@@ -80,6 +87,7 @@ pub mod times;
 pub mod userns;
 pub mod users;
 pub mod volumes;
+pub mod when;
 
 /// Take away what killed engines have left on the machine, and in `store`: every command begins
 /// with it.

@@ -46,6 +46,9 @@ pub struct Spec {
 /// The container's first process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
+    /// Whether it has a terminal of its own (lesson 25).
+    #[serde(default)]
+    pub terminal: bool,
     /// The program and its arguments.
     pub args: Vec<String>,
     /// Its environment, as `NAME=value`.
@@ -146,6 +149,8 @@ pub struct Namespace {
 pub const IMAGE_ID: &str = "fakedocker.image.id";
 /// And what that was called then.
 pub const IMAGE_NAME: &str = "fakedocker.image.name";
+/// What the annotations begin with that are labels of the user's.
+pub const LABEL: &str = "fakedocker.label.";
 /// How its command is asked to end, if not by SIGTERM (conversion.md of the image specification).
 pub const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 /// The ports that it listens at, as the image says.

@@ -23,6 +23,7 @@ use stage::{Error, Result};
 
 pub mod files;
 pub mod output;
+pub mod watch;
 
 /// Whether we are root.
 pub fn is_root() -> bool {

@@ -14,13 +14,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, Signal, kill, killpg, raise, signal};
-use nix::sys::signalfd::siginfo;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpgid, getpgrp, pipe2};
 
 use crate::terminal::Terminal;
 use crate::wire::Message;
-use crate::{Error, Evidence, Program, Result, Stage, proc};
+use crate::{Error, Evidence, Program, Result, Stage, proc, signals};
 
 /// The child's side: how it speaks to its parent.
 pub struct Cue {
@@ -57,6 +56,14 @@ impl Cue {
                 _ => return Err(Error::call("read", Errno::EPIPE)),
             }
         }
+    }
+
+    /// From here on our parent's end is not ours any more. Not before it says so: until then, what
+    /// we have begun ends with it.
+    pub fn outlive(&mut self) -> Result<()> {
+        self.listen()?;
+        let cleared = set_pdeathsig(None);
+        cleared.map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))
     }
 
     /// Become `program`. Returns only when that failed.
@@ -300,6 +307,24 @@ impl Child<'_> {
         Ok(self.status.unwrap_or_default())
     }
 
+    /// For who waits for other things, too: when [`Stage::signals`] can be read, pass on what has
+    /// arrived, and see whether the child has ended: its status, as [`Child::wait`] has it.
+    pub fn attend(&mut self) -> Result<Option<u8>> {
+        self.pass_on_all()?;
+        self.look_after()?;
+        if self.status.is_none() { Ok(None) } else { self.wait().map(Some) }
+    }
+
+    /// Send the child what somebody has sent to us for it.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        if self.status.is_none() { self.pass_on(signal, false) } else { Ok(()) }
+    }
+
+    /// From here on the child lives without us: it has called [`Cue::outlive`].
+    pub fn release(mut self) {
+        self.status = Some(0);
+    }
+
     /// Let the child go on, and wait for its end.
     pub fn finish(mut self) -> Result<u8> {
         self.proceed()?;
@@ -389,9 +414,15 @@ impl Child<'_> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::call("poll", errno)),
         }
+        self.pass_on_all()
+    }
+
+    /// Pass on the signals that have arrived for us.
+    fn pass_on_all(&mut self) -> Result<()> {
         while let Some((signal, info)) = self.stage.signals.next() {
             if signal != Signal::SIGCHLD {
-                self.pass_on(signal, &info)?;
+                let from_terminal = info.ssi_code == SI_KERNEL;
+                self.pass_on(signal, from_terminal)?;
             }
         }
         Ok(())
@@ -454,11 +485,11 @@ impl Child<'_> {
     /// We were asked to stop: so is the child. PID 1 of a namespace never gets a signal
     /// that it has no handler for (pid_namespaces(7)), so that we end it for the sender;
     /// with Ctrl-C, only the second time.
-    fn pass_on(&mut self, signal: Signal, info: &siginfo) -> Result<()> {
+    fn pass_on(&mut self, signal: Signal, from_terminal: bool) -> Result<()> {
         let number_one = proc::pids_of(self.own)
             .is_ok_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
-        let deaf = number_one && !proc::hears(self.own, signal);
-        let from_terminal = info.ssi_code == SI_KERNEL;
+        let asks_to_stop = signals::TO_STOP.contains(&signal);
+        let deaf = asks_to_stop && number_one && !proc::hears(self.own, signal);
         let what = match deaf {
             true if signal != Signal::SIGINT || self.warned => Signal::SIGKILL,
             true => {

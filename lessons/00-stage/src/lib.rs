@@ -50,6 +50,7 @@ pub use live::Live;
 pub use narrate::{Answer, Look, Stage, descriptor};
 pub use nix::unistd::Pid;
 pub use table::Row;
+pub use terminal::quietly;
 
 /// The exit status of a test that was skipped, as GNU Automake has it.
 const UNTRIED: u8 = 77;

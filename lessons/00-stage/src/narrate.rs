@@ -6,15 +6,16 @@
 use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use colored::Colorize;
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::unistd::{Pid, write};
 
 use crate::error::describe;
 use crate::json::object;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::{Error, Evidence, Flags, Result, Verdict};
 
 /// Where a program speaks, and in what form.
@@ -91,16 +92,31 @@ impl Stage {
     pub fn of_lesson(flags: &Flags) -> Result<Stage> {
         let voice = if flags.json { Voice::Json } else { Voice::Lesson };
         let steps = flags.step && io::stdin().is_terminal();
-        Stage::open(voice, !flags.quiet, steps)
+        Stage::open(voice, !flags.quiet, steps, &signals::TO_STOP)
     }
 
     /// The stage of the engine: speaks on standard error, or not at all.
     pub fn of_engine(explain: bool) -> Result<Stage> {
         let voice = if explain { Voice::Explain } else { Voice::Silent };
-        Stage::open(voice, explain, false)
+        Stage::open(voice, explain, false, &signals::TO_PASS_ON)
     }
 
-    fn open(voice: Voice, narrates: bool, steps: bool) -> Result<Stage> {
+    /// A descriptor that can be read when [`Stage::next_signal`] has one.
+    pub fn signals(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
+
+    /// The next signal that has arrived for us, if any.
+    pub fn next_signal(&self) -> Option<Signal> {
+        self.signals.next().map(|(signal, _)| signal)
+    }
+
+    fn open(
+        voice: Voice,
+        narrates: bool,
+        steps: bool,
+        watched: &[Signal],
+    ) -> Result<Stage> {
         let terminal = match voice {
             Voice::Explain => io::stderr().is_terminal(),
             _ => io::stdout().is_terminal(),
@@ -112,7 +128,7 @@ impl Stage {
             narrates,
             steps,
             unheard: Cell::new(None),
-            signals: Signals::watch()?,
+            signals: Signals::watch(watched)?,
         })
     }
 
