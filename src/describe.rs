@@ -10,6 +10,7 @@ use stage::{Error, Result};
 use user::Numbers;
 
 use crate::container::Plan;
+use crate::guards;
 use crate::host::View;
 use crate::limits;
 use crate::limits::devices::Device;
@@ -56,6 +57,8 @@ pub struct Request {
     pub network: network::Request,
     /// What it may use.
     pub limits: limits::request::Request,
+    /// What it may do.
+    pub guards: guards::Request,
     /// Devices of the host's: `HOST[:CONTAINER][:rwm]`
     pub devices: Vec<String>,
     /// Whether it sees its group as the topmost one.
@@ -127,6 +130,7 @@ pub fn spec(
     let (home, user) = (user.home.clone(), user.into());
     let user = rootless::possible(user, request.users, &Numbers::here()?)?;
     let (devices, resources) = resources(request)?;
+    let guards = request.guards.read()?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
     let mut mounts = match &from.view {
@@ -136,7 +140,9 @@ pub fn spec(
     mounts.extend(furniture(store, request, plan, network)?);
     mounts.extend(volumes::mounts(&settings, plan, &mounts)?);
     mounts.extend(devices);
-    Ok(Spec {
+    let mut linux = linux(request, network, plan, resources);
+    linux.seccomp = guards.seccomp;
+    let mut spec = Spec {
         oci_version: "1.2.0".into(),
         process: Process {
             terminal: false,
@@ -144,13 +150,19 @@ pub fn spec(
             env: environment(request, &settings, &hostname, &home)?,
             cwd: working_directory(request, &settings),
             user,
+            capabilities: guards.capabilities,
+            no_new_privileges: guards.no_new_privileges,
         },
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux: linux(request, network, plan, resources),
+        linux,
         annotations: annotations(network, from.image),
-    })
+    };
+    if request.guards.privileged {
+        guards::lift(&mut spec);
+    }
+    Ok(spec)
 }
 
 /// What the container stands on, the topmost first.
@@ -183,9 +195,15 @@ fn furniture(
 /// The devices that it gets nodes for, and what it may use.
 fn resources(request: &Request) -> Result<(Vec<Mount>, Resources)> {
     let devices = request.devices.iter().map(|text| Device::read(text));
-    let devices = devices.collect::<Result<Vec<_>>>()?;
-    let resources =
-        Resources { devices: limits::devices::rules(&devices), ..request.limits.read()? };
+    let mut devices = devices.collect::<Result<Vec<_>>>()?;
+    let rules = match request.guards.privileged {
+        true => {
+            devices.extend(limits::devices::all());
+            Vec::new()
+        }
+        false => limits::devices::rules(&devices),
+    };
+    let resources = Resources { devices: rules, ..request.limits.read()? };
     Ok((devices.into_iter().map(|device| device.mount).collect(), resources))
 }
 
@@ -204,6 +222,7 @@ fn linux(request: &Request, network: &Setup, plan: &Plan, resources: Resources) 
         resources,
         masked_paths: paths(&MASKED),
         readonly_paths: paths(&READ_ONLY),
+        seccomp: None,
     }
 }
 

@@ -4,12 +4,14 @@
 
 use std::path::PathBuf;
 
+use caps::Set;
 use enter::Kind;
 use stage::{Error, Pid, Result, Stage};
 use user::Numbers;
 
 use crate::container::{self, First};
 use crate::describe;
+use crate::guards::{Capabilities, Guards};
 use crate::rootless;
 use crate::run::{become_user, enter_working_directory, program};
 use crate::spec::Spec;
@@ -32,6 +34,8 @@ pub struct Options {
     pub user: Option<String>,
     /// Let the command read our standard input.
     pub interactive: bool,
+    /// Give it all capabilities, and let it call everything.
+    pub privileged: bool,
     /// Print what each lesson does.
     pub explain: bool,
 }
@@ -52,7 +56,12 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     if let Some(cwd) = &options.cwd {
         spec.process.cwd.clone_from(cwd);
     }
+    if options.privileged {
+        spec.process.capabilities = Capabilities::of(Set::all());
+        (spec.process.no_new_privileges, spec.linux.seccomp) = (false, None);
+    }
     spec.check()?;
+    let guards = Guards::of(&spec)?;
     let stage = Stage::of_engine(options.explain)?;
     // From inside, its group is not seen any more.
     let group = limits::group_of(&spec, running_pid(&first, &options.container)?)?;
@@ -67,7 +76,8 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
         // Lesson 9: what it uses is the container's, too.
         way_in.as_ref().map_or(Ok(()), |way_in| way_in.enter(&stage))?;
         enter_working_directory(&spec.process.cwd)?;
-        become_user(&stage, &spec)?;
+        // Lessons 22 and 23: no more than the container's own may.
+        guards.put_on(&stage, || become_user(&stage, &spec))?;
         cue.exec(&stage, &program(&spec))
     })?;
     guest.wait()

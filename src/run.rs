@@ -14,6 +14,7 @@ use net::bridge;
 use overlay::Layers;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
+use crate::guards::Guards;
 use crate::limits::Limits;
 use crate::spec::{Spec, User};
 use crate::{userns, volumes};
@@ -36,6 +37,9 @@ pub fn contain<'s>(
     spec: &Spec,
     connect: impl FnOnce(Pid) -> Result<String>,
 ) -> Result<Contained<'s>> {
+    // What cannot be is refused before anything is touched.
+    let guards = Guards::of(spec)?;
+
     // Lesson 9, cgroup: a group, and with lessons 10 to 16 its limits, before anybody is in
     // it who could use more.
     let limits = Limits::make(stage, spec)?;
@@ -94,8 +98,9 @@ pub fn contain<'s>(
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
         drop(root);
 
-        // Lesson 5, user: whoever the command is to run as.
-        become_user(stage, spec)?;
+        // Lessons 22, caps, and 23, seccomp, with lesson 5, user, in between: what root may
+        // and what can be called, and whoever the command is to run as.
+        guards.put_on(stage, || become_user(stage, spec))?;
 
         // And the child becomes the program that it was made for.
         cue.exec(stage, &program(spec))

@@ -15,6 +15,7 @@ use stage::{Error, Result};
 
 mod build;
 mod files;
+mod guards;
 mod images;
 mod limits;
 mod registry;
@@ -74,6 +75,9 @@ struct Exec {
     /// Whom to run as, by the container's names or by numbers [default: the container's user]
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
+    /// Give it all capabilities, and let it call everything
+    #[arg(long)]
+    privileged: bool,
     /// Print what lesson 8 does, on standard error
     #[arg(long)]
     explain: bool,
@@ -200,6 +204,7 @@ impl Exec {
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             interactive: self.interactive,
+            privileged: self.privileged,
             explain: self.explain,
         }
     }

@@ -10,6 +10,7 @@ use fakedocker::foreground::Options;
 use fakedocker::network::{self, Network};
 use fakedocker::userns::Users;
 
+use crate::guards::Guards;
 use crate::limits::Limits;
 
 #[derive(Args)]
@@ -78,6 +79,8 @@ pub struct Run {
     cgroupns: String,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    guards: Guards,
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -115,6 +118,7 @@ impl Run {
             volumes: self.volume.clone(),
             network: self.network(),
             limits: self.limits.request(),
+            guards: self.guards.request(),
             devices: self.device.clone(),
             cgroupns: self.cgroupns == "private",
             read_only: self.read_only,
