@@ -72,6 +72,8 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     }
     sys::give_pipes_to(spec.user_outside());
     join(store, &stage, &spec, &first, &options.container)?;
+    // The guest is in the container with all that we have open, and our rights.
+    sys::hide()?;
     let mut guest = stage.fork(|cue| {
         // Lesson 9: what it uses is the container's, too.
         way_in.as_ref().map_or(Ok(()), |way_in| way_in.enter(&stage))?;

@@ -217,7 +217,10 @@ pub(crate) fn stack(
 /// Enter the working directory, which is made if the image has none.
 pub(crate) fn enter_working_directory(cwd: &Path) -> Result<()> {
     let entered = fs::create_dir_all(cwd).and_then(|()| std::env::set_current_dir(cwd));
-    entered.map_err(|error| {
+    // /proc/self/fd has names for what we have open, the host's folders among it. From there
+    // the kernel knows no path to where we are (CVE-2024-21626).
+    let inside = entered.and_then(|()| std::env::current_dir());
+    inside.map(drop).map_err(|error| {
         Error::io(format!("the working directory {cwd:?}"), &error)
             .hint("-w takes a folder of the container")
     })

@@ -9,6 +9,7 @@
 //! | `outside.rs` | and what of the machine can such a container reach? |
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
+//! | `attacks.rs` | what does a hostile container try, and what comes of it? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -26,6 +27,7 @@
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
+mod attacks;
 mod bridge;
 mod build;
 mod exchange;

@@ -150,6 +150,7 @@ fn play(cli: &Cli) -> Result<u8> {
             "-t, a terminal of the container's own, is not there yet: -i lends it yours",
         )),
         Command::Run(args) => {
+            sys::own::protect()?;
             sys::close_inherited()?;
             rootless::check()?;
             if let Some(Network::Container(name)) = &args.network {
@@ -159,6 +160,7 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Exec(args) => {
             // It goes where the container is, and is root there.
+            sys::own::protect()?;
             sys::close_inherited()?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
