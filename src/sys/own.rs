@@ -31,12 +31,14 @@ pub fn protect() -> Result<()> {
             .map_err(|errno| Error::call("prctl(PR_SET_NAME)", errno));
     }
     let file = fs::metadata(EXE).map_err(|error| Error::io(EXE, &error))?;
-    let place = match read_only_mount() {
+    let user = geteuid();
+    if !user.is_root() && file.uid() != user.as_raw() {
+        // Neither we nor our containers have a say over files of others.
+        return Ok(());
+    }
+    let mount = if user.is_root() { read_only_mount() } else { Err(Errno::EPERM) };
+    let place = match mount {
         Ok(mount) => mount,
-        // Who may not mount has no say over files of others, and neither have its containers.
-        Err(_) if file.uid() != geteuid().as_raw() && !geteuid().is_root() => {
-            return Ok(());
-        }
         Err(_) => sealed_copy().map_err(|error| Error::io(EXE, &error))?,
     };
     let words = |words: Vec<OsString>| -> Vec<CString> {
