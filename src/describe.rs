@@ -10,7 +10,7 @@ use stage::{Error, Result};
 use user::Numbers;
 
 use crate::container::Plan;
-use crate::guards;
+use crate::guards::{self, Capabilities};
 use crate::host::View;
 use crate::limits;
 use crate::limits::devices::Device;
@@ -130,18 +130,12 @@ pub fn spec(
     let (home, user) = (user.home.clone(), user.into());
     let user = rootless::possible(user, request.users, &Numbers::here()?)?;
     let (devices, resources) = resources(request)?;
-    let guards = request.guards.read()?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
-    let mut mounts = match &from.view {
-        Some(view) => view.mounts(plan)?,
-        None => vec![overlay(Path::new("/"), &lower, plan)?],
-    };
+    let mut mounts = ground(from, &lower, plan)?;
     mounts.extend(furniture(store, request, plan, network)?);
     mounts.extend(volumes::mounts(&settings, plan, &mounts)?);
     mounts.extend(devices);
-    let mut linux = linux(request, network, plan, resources);
-    linux.seccomp = guards.seccomp;
     let mut spec = Spec {
         oci_version: "1.2.0".into(),
         process: Process {
@@ -150,19 +144,25 @@ pub fn spec(
             env: environment(request, &settings, &hostname, &home)?,
             cwd: working_directory(request, &settings),
             user,
-            capabilities: guards.capabilities,
-            no_new_privileges: guards.no_new_privileges,
+            capabilities: Capabilities::default(),
+            no_new_privileges: true,
         },
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
-        linux,
+        linux: linux(request, network, plan, resources),
         annotations: annotations(network, from.image),
     };
-    if request.guards.privileged {
-        guards::lift(&mut spec);
-    }
+    request.guards.read()?.write(&mut spec);
     Ok(spec)
+}
+
+/// The mounts that it stands on.
+fn ground(from: &Base, lower: &[PathBuf], plan: &Plan) -> Result<Vec<Mount>> {
+    match &from.view {
+        Some(view) => view.mounts(plan),
+        None => Ok(vec![overlay(Path::new("/"), lower, plan)?]),
+    }
 }
 
 /// What the container stands on, the topmost first.

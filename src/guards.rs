@@ -49,6 +49,8 @@ pub struct Description {
     pub no_new_privileges: bool,
     /// For `linux.seccomp`; None if every call is allowed.
     pub seccomp: Option<Profile>,
+    /// Whether nothing else is to keep it from anything, either.
+    pub privileged: bool,
 }
 
 impl Capabilities {
@@ -84,7 +86,26 @@ impl Request {
         };
         let seccomp = profile.map(|profile| profile.for_capabilities(set)).transpose()?;
         let capabilities = Capabilities::of(set);
-        Ok(Description { capabilities, no_new_privileges, seccomp })
+        let privileged = self.privileged;
+        Ok(Description { capabilities, no_new_privileges, seccomp, privileged })
+    }
+}
+
+impl Description {
+    /// Write it into `spec`, which has everything else.
+    pub fn write(self, spec: &mut Spec) {
+        spec.process.capabilities = self.capabilities;
+        spec.process.no_new_privileges = self.no_new_privileges;
+        spec.linux.seccomp = self.seccomp;
+        if !self.privileged {
+            return;
+        }
+        spec.linux.masked_paths.clear();
+        spec.linux.readonly_paths.clear();
+        for mount in spec.mounts.iter_mut().filter(|mount| mount.kind == "sysfs") {
+            mount.options.retain(|option| option != "ro");
+        }
+        spec.annotations.insert(PRIVILEGED.into(), "true".into());
     }
 }
 
@@ -145,16 +166,6 @@ impl Guards {
     fn filter_calls(&self, stage: &Stage) -> Result<()> {
         self.filter.as_ref().map_or(Ok(()), |filter| seccomp::install(stage, filter))
     }
-}
-
-/// Take from `spec` what would keep a privileged container from anything.
-pub fn lift(spec: &mut Spec) {
-    spec.linux.masked_paths.clear();
-    spec.linux.readonly_paths.clear();
-    for mount in spec.mounts.iter_mut().filter(|mount| mount.kind == "sysfs") {
-        mount.options.retain(|option| option != "ro");
-    }
-    spec.annotations.insert(PRIVILEGED.into(), "true".into());
 }
 
 #[cfg(test)]

@@ -25,19 +25,30 @@ pub struct Trial {
     pub granted: &'static str,
     /// What it says without.
     pub refused: &'static str,
-    attempt: fn(&Stage) -> Result<nix::Result<()>>,
+    attempt: Attempt,
 }
 
-#[rustfmt::skip]
 pub const TRIALS: [Trial; 7] = [
-    Trial { what: "chown", needs: "CHOWN", granted: "works", refused: "EPERM", attempt: chown },
-    Trial { what: "port 80", needs: "NET_BIND_SERVICE", granted: "works", refused: "EACCES", attempt: port },
-    Trial { what: "mknod", needs: "MKNOD", granted: "works", refused: "EPERM", attempt: node },
-    Trial { what: "mount", needs: "SYS_ADMIN", granted: "works", refused: "EPERM", attempt: mounting },
-    Trial { what: "settime", needs: "SYS_TIME", granted: "works", refused: "EPERM", attempt: settime },
-    Trial { what: "module", needs: "SYS_MODULE", granted: "ENOENT", refused: "EPERM", attempt: module },
-    Trial { what: "kexec", needs: "SYS_BOOT", granted: "EINVAL", refused: "EPERM", attempt: kexec },
+    trial("chown", "CHOWN", "works", "EPERM", chown),
+    trial("port 80", "NET_BIND_SERVICE", "works", "EACCES", port),
+    trial("mknod", "MKNOD", "works", "EPERM", node),
+    trial("mount", "SYS_ADMIN", "works", "EPERM", mounting),
+    trial("settime", "SYS_TIME", "works", "EPERM", settime),
+    trial("module", "SYS_MODULE", "ENOENT", "EPERM", module),
+    trial("kexec", "SYS_BOOT", "EINVAL", "EPERM", kexec),
 ];
+
+type Attempt = fn(&Stage) -> Result<nix::Result<()>>;
+
+const fn trial(
+    what: &'static str,
+    needs: &'static str,
+    granted: &'static str,
+    refused: &'static str,
+    attempt: Attempt,
+) -> Trial {
+    Trial { what, needs, granted, refused, attempt }
+}
 
 impl Trial {
     /// What it says to whoever has these capabilities.

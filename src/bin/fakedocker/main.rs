@@ -150,8 +150,7 @@ fn play(cli: &Cli) -> Result<u8> {
             "-t, a terminal of the container's own, is not there yet: -i lends it yours",
         )),
         Command::Run(args) => {
-            sys::own::protect()?;
-            sys::close_inherited()?;
+            alone()?;
             rootless::check()?;
             if let Some(Network::Container(name)) = &args.network {
                 rootless::enter_with(&root, name, args.explain)?;
@@ -160,8 +159,7 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Exec(args) => {
             // It goes where the container is, and is root there.
-            sys::own::protect()?;
-            sys::close_inherited()?;
+            alone()?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Images(args) => args.play(&store(false)?),
@@ -178,6 +176,13 @@ fn play(cli: &Cli) -> Result<u8> {
             stats::show(&store(false)?, &args.containers, args.no_stream).map(|()| 0)
         }
     }
+}
+
+/// What comes before anything that starts a process in a container: neither our program nor what
+/// our starter has open is for it.
+fn alone() -> Result<()> {
+    sys::own::protect()?;
+    sys::close_inherited()
 }
 
 /// Help as clap prints it. What is wrong with a command line in one line, with Docker's

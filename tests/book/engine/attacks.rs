@@ -267,7 +267,7 @@ fn a_setuid_program_gives_nothing_that_was_taken() {
             });
             let line = |name: &str| {
                 let value = seen.lines().find_map(|line| line.strip_prefix(name));
-                value.unwrap_or_default().split_whitespace().nth(0).map(String::from)
+                value.unwrap_or_default().split_whitespace().next().map(String::from)
             };
             let effective = seen.lines().find(|line| line.starts_with("Uid:"));
             let effective = effective.and_then(|line| line.split_whitespace().nth(2));
