@@ -97,7 +97,7 @@ pub fn tell(
         time_nano: now,
     };
     let path = path(store);
-    if let Err(error) = append(&path, &format!("{}\n", json!(event))) {
+    if let Err(error) = append(&path, &format!("{}\n", event.json())) {
         let error = Error::io(path.display(), &error);
         stage::warn(format!("nobody will hear of this {action}: {error}"));
     }
@@ -268,6 +268,11 @@ impl Event {
         format!("{moment} {kind} {action} {id}{behind}")
     }
 
+    /// As Docker tells it to programs.
+    pub fn json(&self) -> String {
+        json!(self).to_string()
+    }
+
     /// As templates know it, with Docker's older names as well.
     pub fn known(&self) -> Value {
         let mut known = json!(self);
@@ -307,7 +312,7 @@ mod tests {
         let (moment, rest) = line.split_once(' ').unwrap();
         assert_eq!(when::read("--since", moment), Ok(1_000_000_000));
         assert_eq!(rest, "container start 4f00 (image=debian:12, name=box)");
-        let text = json!(event).to_string();
+        let text = event.json();
         assert!(text.contains(r#""Actor":{"Attributes":{"image":"#), "{text}");
         assert!(text.contains(r#""timeNano":1000000000"#), "{text}");
     }

@@ -17,6 +17,7 @@ use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 use crate::guards::Guards;
 use crate::limits::Limits;
 use crate::spec::{Spec, User};
+use crate::streams::ItsEnds;
 use crate::{userns, volumes};
 
 /// A container that has been started. In this order it goes: nobody is in the group any more
@@ -30,11 +31,12 @@ pub struct Contained<'s> {
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
-/// While it starts, `connect` lays the cable into its network, and says what it is to know of
-/// that.
+/// It speaks through `streams`. While it starts, `connect` lays the cable into its network, and
+/// says what it is to know of that.
 pub fn contain<'s>(
     stage: &'s Stage,
     spec: &Spec,
+    streams: &ItsEnds,
     connect: impl FnOnce(Pid) -> Result<String>,
 ) -> Result<Contained<'s>> {
     // What cannot be is refused before anything is touched.
@@ -97,6 +99,9 @@ pub fn contain<'s>(
         protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
         drop(root);
+
+        // Lesson 25, tty: a terminal of its own, if it is to have one, and not ours.
+        streams.take(stage, spec.process.user.uid)?;
 
         // Lessons 22, caps, and 23, seccomp, with lesson 5, user, in between: what root may
         // and what can be called, and whoever the command is to run as.

@@ -276,6 +276,12 @@ impl Spec {
         self.annotations.contains_key(PRIVILEGED)
     }
 
+    /// The user's labels: their keys and values.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.annotations.iter();
+        labels.filter_map(|(key, value)| Some((key.strip_prefix(LABEL)?, value.as_str())))
+    }
+
     /// What its group is called among ours.
     pub fn group(&self) -> Option<&str> {
         self.linux.cgroups_path.as_ref()?.file_name()?.to_str()

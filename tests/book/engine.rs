@@ -10,6 +10,7 @@
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
 //! | `attacks.rs` | what does a hostile container try, and what comes of it? |
+//! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -38,6 +39,7 @@ mod images;
 mod joining;
 mod killing;
 mod limits;
+mod named;
 mod networks;
 mod outside;
 mod packages;

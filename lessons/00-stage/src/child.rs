@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -63,7 +63,10 @@ impl Cue {
     pub fn outlive(&mut self) -> Result<()> {
         self.listen()?;
         let cleared = set_pdeathsig(None);
-        cleared.map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))
+        cleared.map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))?;
+        // It waits for that: had it ended before, so had we.
+        self.report = None;
+        Ok(())
     }
 
     /// Become `program`. Returns only when that failed.
@@ -307,22 +310,29 @@ impl Child<'_> {
         Ok(self.status.unwrap_or_default())
     }
 
-    /// For who waits for other things, too: when [`Stage::signals`] can be read, pass on what has
-    /// arrived, and see whether the child has ended: its status, as [`Child::wait`] has it.
-    pub fn attend(&mut self) -> Result<Option<u8>> {
-        self.pass_on_all()?;
-        self.look_after()?;
-        if self.status.is_none() { Ok(None) } else { self.wait().map(Some) }
-    }
-
     /// Send the child what somebody has sent to us for it.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.status.is_none() { self.pass_on(signal, false) } else { Ok(()) }
     }
 
-    /// From here on the child lives without us: it has called [`Cue::outlive`].
-    pub fn release(mut self) {
+    /// Wait until the child has become the program that it was made for; or say why it has not.
+    pub fn await_start(&mut self) -> Result<()> {
+        self.await_exec()?;
+        // It has said something: that is not how one becomes another program.
+        if self.arrived.is_empty() { Ok(()) } else { self.wait().map(drop) }
+    }
+
+    /// Whoever it was for is gone, as when a terminal is closed.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
+    /// From here on the child, which waits in [`Cue::outlive`], lives without us.
+    pub fn release(mut self) -> Result<()> {
+        self.proceed()?;
+        self.await_exec()?;
         self.status = Some(0);
+        Ok(())
     }
 
     /// Let the child go on, and wait for its end.
@@ -350,6 +360,15 @@ impl Child<'_> {
             let left = PollTimeout::try_from(left + Duration::from_millis(1));
             self.await_event(true, left.unwrap_or(PollTimeout::MAX))?;
         }
+    }
+
+    /// For whoever waits for more than this child, by poll(2): as [`Child::wait`], but without
+    /// waiting. None if the child has not ended. There is something to see whenever the
+    /// descriptor of this value can be read.
+    pub fn look_in(&mut self) -> Result<Option<u8>> {
+        self.heed_signals()?;
+        self.look_after()?;
+        if self.status.is_some() { self.wait().map(Some) } else { Ok(None) }
     }
 
     /// Call `wake` before the child is sent a signal, which it may not notice as it is.
@@ -414,11 +433,11 @@ impl Child<'_> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::call("poll", errno)),
         }
-        self.pass_on_all()
+        self.heed_signals()
     }
 
-    /// Pass on the signals that have arrived for us.
-    fn pass_on_all(&mut self) -> Result<()> {
+    /// Work through the signals that have arrived.
+    fn heed_signals(&mut self) -> Result<()> {
         while let Some((signal, info)) = self.stage.signals.next() {
             if signal != Signal::SIGCHLD {
                 let from_terminal = info.ssi_code == SI_KERNEL;
@@ -527,6 +546,13 @@ const PID: &str = "pid";
 
 /// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
 const SI_KERNEL: i32 = 0x80;
+
+/// What can be read when [`Child::look_in`] has something to see.
+impl AsFd for Child<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stage.signals.as_fd()
+    }
+}
 
 /// A child that nobody waited for is ended: an early return leaves no process behind.
 impl Drop for Child<'_> {

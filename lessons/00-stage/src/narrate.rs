@@ -3,7 +3,7 @@
 //! [`Stage::ask`] asks the kernel and says so in one expression, in strace's words. A test
 //! runs every demonstration under strace and compares: a narration that lies fails.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,6 +16,7 @@ use nix::unistd::{Pid, write};
 use crate::error::describe;
 use crate::json::object;
 use crate::signals::{self, Signals};
+use crate::streams::Streams;
 use crate::{Error, Evidence, Flags, Result, Verdict};
 
 /// Where a program speaks, and in what form.
@@ -25,6 +26,8 @@ pub struct Stage {
     steps: bool,
     /// Why nobody can read us any more: then the next request is not made.
     unheard: Cell<Option<Errno>>,
+    /// Where we speak, if not on standard output and error any more.
+    pub(crate) streams: OnceCell<Streams>,
     pub(crate) signals: Signals,
 }
 
@@ -111,6 +114,12 @@ impl Stage {
         self.signals.next().map(|(signal, _)| signal)
     }
 
+    /// Whether somebody has asked us to stop; other signals are passed over.
+    pub fn is_asked_to_stop(&self) -> bool {
+        let mut signals = std::iter::from_fn(|| self.next_signal());
+        signals.any(|signal| signals::TO_STOP.contains(&signal))
+    }
+
     fn open(
         voice: Voice,
         narrates: bool,
@@ -128,6 +137,7 @@ impl Stage {
             narrates,
             steps,
             unheard: Cell::new(None),
+            streams: OnceCell::new(),
             signals: Signals::watch(watched)?,
         })
     }
@@ -286,8 +296,8 @@ impl Stage {
     pub(crate) fn line(&self, text: &str) {
         let bytes = format!("{text}\n").into_bytes();
         let written = match self.voice {
-            Voice::Lesson | Voice::Json => write_all(io::stdout(), &bytes),
-            Voice::Explain => write_all(io::stderr(), &bytes),
+            Voice::Lesson | Voice::Json => self.on_output(|to| write_all(to, &bytes)),
+            Voice::Explain => self.on_error(|to| write_all(to, &bytes)),
             Voice::Silent => Ok(()),
         };
         // Whatever the reason (EPIPE, ENOSPC, EIO), we are no longer heard.

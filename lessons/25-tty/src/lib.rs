@@ -62,8 +62,10 @@ pub fn other_end(stage: &Stage, master: impl AsFd) -> Result<OwnedFd> {
 }
 
 /// Have this terminal for our own: it is the one that Ctrl-C is typed at for us, and our
-/// standard input, output and error. The caller must not lead a process group: setsid(2).
+/// standard input, output and error. What the stage says does not go there. The caller must
+/// not lead a process group: setsid(2).
 pub fn take(stage: &Stage, slave: OwnedFd) -> Result<()> {
+    stage.keep_streams()?;
     // Only who leads a session, and one without a terminal, can get one.
     stage.ask("setsid()", setsid)?;
     let shown = descriptor(&slave);
