@@ -13,11 +13,13 @@ use std::path::{Component, Path, PathBuf};
 
 use mount::furnish::Mount as Entry;
 use overlay::Layers;
+use seccomp::Profile;
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 use user::{Line, Maps};
 
 use self::resources::Resources;
+use crate::guards::Capabilities;
 use crate::network::{NETWORK, Network};
 use crate::settings;
 
@@ -46,6 +48,7 @@ pub struct Spec {
 
 /// The container's first process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Process {
     /// Whether it has a terminal of its own (lesson 25).
     #[serde(default)]
@@ -62,6 +65,12 @@ pub struct Process {
     /// What each of its processes may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rlimits: Vec<Rlimit>,
+    /// What it may do of what root may.
+    #[serde(default)]
+    pub capabilities: Capabilities,
+    /// Whether no program gives it more.
+    #[serde(default)]
+    pub no_new_privileges: bool,
 }
 
 /// A limit of each process (getrlimit(2)); 2^64-1 stands for none.
@@ -138,6 +147,9 @@ pub struct Linux {
     pub masked_paths: Vec<PathBuf>,
     /// Paths that nobody in the container can write to.
     pub readonly_paths: Vec<PathBuf>,
+    /// Which calls it may make; all, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Profile>,
 }
 
 /// A range of users or groups.
@@ -174,6 +186,9 @@ pub const LABEL: &str = "fakedocker.label.";
 pub const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 /// The ports that it listens at, as the image says.
 pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
+
+/// The annotation of a container without guards.
+pub const PRIVILEGED: &str = "fakedocker.privileged";
 
 /// The namespaces that every container has for itself.
 pub const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
@@ -274,6 +289,11 @@ impl Spec {
     /// Whether somebody connects the container's own network while it starts.
     pub fn is_connected(&self) -> bool {
         self.annotations.get(NETWORK).is_some_and(|name| Network::is_connected(name))
+    }
+
+    /// Whether it was made without guards.
+    pub fn is_privileged(&self) -> bool {
+        self.annotations.contains_key(PRIVILEGED)
     }
 
     /// The user's labels: their keys and values.

@@ -10,6 +10,7 @@
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
 //! | `life.rs` | is a container started, stopped, awaited and listened to as asked? |
+//! | `attacks.rs` | what does a hostile container try, and what comes of it? |
 //! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
 //! | `settings.rs` | do limits of processes, switches, labels and files of variables do what they say? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
@@ -30,6 +31,7 @@
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
+mod attacks;
 mod bridge;
 mod build;
 mod exchange;

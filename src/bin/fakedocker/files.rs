@@ -25,6 +25,7 @@ impl Command {
         match self {
             Command::Build(args) => {
                 // It runs containers.
+                sys::own::protect()?;
                 sys::close_inherited()?;
                 rootless::check()?;
                 args.play(&open()?)

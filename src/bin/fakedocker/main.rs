@@ -16,6 +16,7 @@ use stage::{Error, Result};
 
 mod build;
 mod files;
+mod guards;
 mod images;
 mod life;
 mod limits;
@@ -89,6 +90,9 @@ struct Exec {
     /// Whom to run as, by the container's names or by numbers [default: the container's user]
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
+    /// Give it all capabilities, and let it call everything
+    #[arg(long)]
+    privileged: bool,
     /// Print what lesson 8 does, on standard error
     #[arg(long)]
     explain: bool,
@@ -148,7 +152,7 @@ fn play(cli: &Cli) -> Result<u8> {
     };
     match &cli.command {
         Command::Run(args) | Command::Create(args) => {
-            sys::close_inherited()?;
+            alone()?;
             rootless::check()?;
             if let Some(Network::Container(name)) = &args.network {
                 rootless::enter_with(&root, name, args.explain)?;
@@ -161,19 +165,30 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Exec(args) => {
             // It goes where the container is, and is root there.
-            sys::close_inherited()?;
+            alone()?;
             life::front(args.interactive && !args.detach, args.tty, &Keys::default())?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
         Command::Lists(args) => args.play(|| store(false)),
-        Command::Life(args) => args.play(&store(false)?),
+        Command::Life(args) => {
+            // It may start some.
+            alone()?;
+            args.play(&store(false)?)
+        }
         Command::Volume(args) => args.play(&store(false)?),
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
         Command::Unpause(args) => args.each(&store(false)?, control::unpause),
     }
+}
+
+/// What comes before anything that starts a process in a container: neither our program nor what
+/// our starter has open is for it.
+fn alone() -> Result<()> {
+    sys::own::protect()?;
+    sys::close_inherited()
 }
 
 /// Help as clap prints it. What is wrong with a command line in one line, with Docker's
@@ -202,6 +217,7 @@ impl Exec {
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             interactive: self.interactive,
+            privileged: self.privileged,
             terminal: self.tty,
             detached: self.detach,
             explain: self.explain,

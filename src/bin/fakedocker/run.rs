@@ -14,6 +14,7 @@ use fakedocker::store::Store;
 use fakedocker::userns::Users;
 use stage::Result;
 
+use crate::guards::Guards;
 use crate::life::{self, Kept, Keys};
 use crate::limits::Limits;
 use crate::settings::Settings;
@@ -90,6 +91,8 @@ pub struct Run {
     cgroupns: String,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    guards: Guards,
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -148,6 +151,7 @@ impl Run {
             settings: self.settings.request()?,
             network: self.network(),
             limits: self.limits.request(),
+            guards: self.guards.request(),
             devices: self.device.clone(),
             cgroupns: self.cgroupns == "private",
             read_only: self.read_only,

@@ -40,9 +40,10 @@ pub fn judge(threads: &[Thread]) -> Judgement {
 impl Judgement {
     fn add(&mut self, place: usize, thread: &Thread) {
         let calls = before_command(&thread.calls);
-        let mut untold: BTreeSet<usize> = (0..calls.len()).collect();
+        let start = started_again(calls);
+        let mut untold: BTreeSet<usize> = (start..calls.len()).collect();
         // A line tells a call that follows the one that the line before it told.
-        let mut next = 0;
+        let mut next = start;
         for (line, write) in calls.iter().enumerate() {
             let Some(text) = narration(write) else { continue };
             match told(&text, calls, next, line) {
@@ -74,6 +75,13 @@ fn before_command(calls: &[Call]) -> &[Call] {
         Some(position) => &calls[..=position + 1],
         None => calls,
     }
+}
+
+/// Where the engine has started itself once more, from a place where nobody can write. How it
+/// gets there is not narrated: that makes no container.
+fn started_again(calls: &[Call]) -> usize {
+    let restarts = |call: &Call| call.name == "execveat" && call.result == "0";
+    calls.iter().position(restarts).unwrap_or(0)
 }
 
 /// What is narrated by this call, if it is a write that narrates: lessons do it on
