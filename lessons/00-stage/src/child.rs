@@ -54,7 +54,8 @@ impl Cue {
                 Ok(1) => words.extend(byte),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Our parent is gone, and PR_SET_PDEATHSIG is about to end us.
-                _ => return Err(Error::call("read", Errno::EPIPE)),
+                Ok(_) => return Err(Error::call("read", Errno::EPIPE)),
+                Err(error) => return Err(Error::io("read", &error)),
             }
         }
     }
