@@ -440,9 +440,11 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
 fn sweep_names(store: &Store) -> Result<()> {
     for name in entries(&names_of(store.root()))? {
         let link = names_of(store.root()).join(&name);
-        let id = fs::read_link(&link).unwrap_or_default();
-        if !store.containers().join(id).is_dir() {
-            fs::remove_file(&link).map_err(|error| Error::io(link.display(), &error))?;
+        let failed = |error| Error::io(link.display(), &error);
+        let id = fs::read_link(&link).map_err(failed)?;
+        // Only what is certainly not there: any other failure says nothing about it.
+        if !store.containers().join(id).try_exists().map_err(failed)? {
+            fs::remove_file(&link).map_err(failed)?;
         }
     }
     Ok(())
@@ -494,9 +496,16 @@ fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()> {
     sync_folder(folder)
 }
 
-/// The name first: it must never lead to a container that is half gone. It may be another's,
-/// if we were killed before we could take it.
+/// The state first: without it, whoever comes after us goes on if we are killed. Then the name: it
+/// must never lead to a container that is half gone. It may be another's, if we were killed before
+/// we could take it.
 fn remove(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
+    let state = folder.join("state.json");
+    match fs::remove_file(&state) {
+        // We were killed before there was one, or go on where somebody else was.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        removed => removed.map_err(|error| Error::io(state.display(), &error))?,
+    }
     let link = name.map(|name| names_of(root).join(name));
     let is_ours = |link: &PathBuf| {
         fs::read_link(link).ok().as_deref().map(Path::as_os_str) == folder.file_name()
