@@ -128,7 +128,7 @@ pub(crate) fn aligned(table: &[Vec<String>]) -> Vec<String> {
 /// Give the image `which` another name as well.
 pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
     let name = Name::of_image(name)?;
-    let _work = store.work()?;
+    let _work = store.making()?;
     let image = store.image(which)?;
     store.keep(&image.manifest, &[name]).map(drop)
 }
