@@ -12,6 +12,8 @@
 
 mod checks;
 mod engine;
+#[cfg(target_arch = "x86_64")]
+mod faults;
 mod house;
 mod import;
 mod lab_vm;
