@@ -12,6 +12,7 @@ use crate::container;
 use crate::network;
 use crate::rootless;
 use crate::store::Store;
+use crate::volumes::Volumes;
 
 /// Take back what killed lessons and engines have left; returns a line for each thing.
 pub fn clean(root: &Path) -> Result<Vec<String>> {
@@ -29,6 +30,7 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
         rootless::enter(false)?;
         let store = Store::open(root)?;
         done.extend(container::sweep(&store)?);
+        Volumes::of(store.root()).sweep()?;
     }
     Ok(done)
 }

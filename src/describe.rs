@@ -18,12 +18,13 @@ use crate::rootless;
 use crate::spec::resources::Resources;
 use crate::spec::{
     EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process,
-    Root, STOP_SIGNAL, Spec, absolute,
+    Root, STOP_SIGNAL, Spec,
 };
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
 use crate::users;
-use crate::volumes;
+use crate::volumes::Volumes;
+use crate::volumes::asked::{self, Asked};
 
 /// What somebody wants to run.
 #[derive(Debug, Clone, Default)]
@@ -48,8 +49,8 @@ pub struct Request {
     pub user: Option<String>,
     /// Who its users are outside.
     pub users: Users,
-    /// `HOST:CONTAINER[:ro]`
-    pub volumes: Vec<String>,
+    /// What is mounted in it.
+    pub volumes: asked::Request,
     /// Whether the root file system is read-only.
     pub read_only: bool,
     /// Its network.
@@ -60,7 +61,7 @@ pub struct Request {
     pub devices: Vec<String>,
     /// Whether it sees its group as the topmost one.
     pub cgroupns: bool,
-    /// Whether standard input is a terminal that the container can use.
+    /// Whether it gets a terminal of its own.
     pub terminal: bool,
 }
 
@@ -122,10 +123,6 @@ pub fn spec(
     let lower = lower(request, from.image)?;
     let settings =
         from.image.map(|image| image.config.config.clone()).unwrap_or_default();
-    let asked = request.user.clone().or(said(&settings.user));
-    let user = users::in_image(&lower, asked.as_deref())?;
-    let (home, user) = (user.home.clone(), user.into());
-    let user = rootless::possible(user, request.users, &Numbers::here()?)?;
     let (devices, resources) = resources(request)?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
@@ -134,21 +131,37 @@ pub fn spec(
         None => vec![overlay(Path::new("/"), &lower, plan)?],
     };
     mounts.extend(furniture(store, request, plan, network)?);
-    mounts.extend(volumes::mounts(&settings, plan, &mounts)?);
+    let asked = wanted(store, request, &settings, &mounts)?;
+    let annotations = annotations(network, from.image, &asked);
+    mounts.extend(asked.mounts);
     mounts.extend(devices);
     Ok(Spec {
         oci_version: "1.2.0".into(),
-        process: Process {
-            args: command(request, &settings, &lower),
-            env: environment(request, &settings, &hostname, &home)?,
-            cwd: working_directory(request, &settings),
-            user,
-        },
+        process: process(request, &settings, &lower, &hostname)?,
         root: Root { path: plan.rootfs(), readonly: request.read_only },
         hostname,
         mounts,
         linux: linux(request, network, plan, resources),
-        annotations: annotations(network, from.image),
+        annotations,
+    })
+}
+
+/// What runs in it, and as whom.
+fn process(
+    request: &Request,
+    settings: &Settings,
+    lower: &[PathBuf],
+    hostname: &str,
+) -> Result<Process> {
+    let user = request.user.clone().or(said(&settings.user));
+    let user = users::in_image(lower, user.as_deref())?;
+    let (home, user) = (user.home.clone(), user.into());
+    Ok(Process {
+        terminal: request.terminal,
+        args: command(request, settings, lower),
+        env: environment(request, settings, hostname, &home)?,
+        cwd: working_directory(request, settings),
+        user: rootless::possible(user, request.users, &Numbers::here()?)?,
     })
 }
 
@@ -173,10 +186,18 @@ fn furniture(
         mounts.extend(host_mounts(store));
     }
     mounts.extend(network.mounts(plan));
-    for volume in &request.volumes {
-        mounts.push(read_volume(volume)?);
-    }
     Ok(mounts)
+}
+
+/// What the user wants mounted besides, and the image.
+fn wanted(
+    store: &Store,
+    request: &Request,
+    settings: &Settings,
+    taken: &[Mount],
+) -> Result<Asked> {
+    let of_image = settings.volumes.keys().map(PathBuf::from);
+    request.volumes.read(&Volumes::of(store.root()), of_image, taken)
 }
 
 /// The devices that it gets nodes for, and what it may use.
@@ -297,42 +318,6 @@ fn host_mounts(store: &Store) -> Vec<Mount> {
     mounts
 }
 
-/// `HOST:CONTAINER[:ro]`, both absolute, and the first one there.
-fn read_volume(text: &str) -> Result<Mount> {
-    let wrong = |why: &str| {
-        Error::input(format!("volume {text:?}: {why}"))
-            .hint("-v takes HOST:CONTAINER[:ro], both absolute paths")
-    };
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, destination, mode) = match parts[..] {
-        [source, destination] => (source, destination, "rw"),
-        [source, destination, mode] => (source, destination, mode),
-        _ => return Err(wrong("it has no two paths")),
-    };
-    if !Path::new(source).is_absolute() {
-        return Err(wrong(&format!("{source:?} is not absolute")));
-    }
-    if !Path::new(source).exists() {
-        return Err(wrong(&format!("{source:?} is not on this machine")));
-    }
-    // As paths, so that "//" and "/." are the root, too.
-    let target = Path::new(destination);
-    if absolute("", target).is_err() || target == Path::new("/") {
-        return Err(wrong(&format!("{destination:?} is no place in the container")));
-    }
-    let options = match mode {
-        "ro" => vec!["ro".into()],
-        "rw" => Vec::new(),
-        _ => return Err(wrong(&format!("{mode:?} is neither ro nor rw"))),
-    };
-    Ok(Mount {
-        destination: destination.into(),
-        kind: "bind".into(),
-        source: source.into(),
-        options,
-    })
-}
-
 /// What an image says, if it says something.
 fn said(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_string())
@@ -343,9 +328,15 @@ fn working_directory(request: &Request, settings: &Settings) -> PathBuf {
     request.cwd.clone().or(said).unwrap_or("/".into())
 }
 
-/// What there is to know of it besides: its network, and the image that it was made from.
-fn annotations(network: &Setup, image: Option<&Image>) -> BTreeMap<String, String> {
+/// What there is to know of it besides: its network, its volumes, and the image that it was made
+/// from.
+fn annotations(
+    network: &Setup,
+    image: Option<&Image>,
+    asked: &Asked,
+) -> BTreeMap<String, String> {
     let mut all = network.annotations();
+    all.extend(asked.annotations());
     let Some(image) = image else { return all };
     let settings = &image.config.config;
     let ports = settings.exposed_ports.keys().cloned().collect::<Vec<_>>().join(",");

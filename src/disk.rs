@@ -3,6 +3,7 @@
 //! Written aside, synced and renamed, so that a power cut leaves the old or the new. Held by
 //! a lock on a descriptor, which dies with its holder. Read fsync(2), rename(2), flock(2).
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -29,6 +30,30 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     value
         .map(Some)
         .map_err(|error| Error::input(format!("{} is damaged: {error}", path.display())))
+}
+
+/// The bytes in all files below `folder`, each counted once, however many names it has.
+pub(crate) fn size_below(folder: &Path) -> Result<u64> {
+    let failed = |path: &Path, error: &io::Error| Error::io(path.display(), error);
+    let (mut bytes, mut seen) = (0, BTreeSet::new());
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            // It has gone meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            entries => entries.map_err(|error| failed(&folder, &error))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| failed(&folder, &error))?;
+            let Ok(about) = entry.metadata() else { continue };
+            if about.is_dir() {
+                folders.push(entry.path());
+            } else if about.nlink() == 1 || seen.insert((about.dev(), about.ino())) {
+                bytes += about.len();
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 /// Let the names in `folder` reach the disk.

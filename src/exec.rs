@@ -2,18 +2,22 @@
 //!
 //! It joins (lesson 8): the container does not start it, and is not even asked.
 
+use std::io::{IsTerminal, stdin};
 use std::path::PathBuf;
 
 use enter::Kind;
-use stage::{Error, Pid, Result, Stage};
+use stage::{Child, Error, Evidence, Pid, Result, Stage};
+use tty::Raw;
 use user::Numbers;
 
 use crate::container::{self, First};
 use crate::describe;
+use crate::relay::Relay;
 use crate::rootless;
 use crate::run::{become_user, enter_working_directory, program};
 use crate::spec::Spec;
 use crate::store::Store;
+use crate::streams::{self, ItsEnds, OurEnds};
 use crate::userns::Users;
 use crate::{limits, sys, users};
 
@@ -32,6 +36,10 @@ pub struct Options {
     pub user: Option<String>,
     /// Let the command read our standard input.
     pub interactive: bool,
+    /// Give it a terminal of its own.
+    pub terminal: bool,
+    /// Do not wait for it.
+    pub detached: bool,
     /// Print what each lesson does.
     pub explain: bool,
 }
@@ -52,25 +60,94 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     if let Some(cwd) = &options.cwd {
         spec.process.cwd.clone_from(cwd);
     }
+    spec.process.terminal = options.terminal;
     spec.check()?;
     let stage = Stage::of_engine(options.explain)?;
+    if !options.detached {
+        return enter(store, &stage, &spec, &first, options, || Ok(()));
+    }
+    // Until the command runs, we wait for what there is to tell.
+    let mut keeper = stage.fork(|cue| {
+        sys::streams::leave_terminal()?;
+        enter(store, &stage, &spec, &first, options, || {
+            cue.show(Evidence::default())?;
+            cue.outlive()?;
+            sys::streams::forget()
+        })
+    })?;
+    keeper.evidence()?;
+    keeper.release().map(|()| 0)
+}
+
+/// Join it, start the command, and wait for its end. When it runs, `at_start` is told.
+fn enter(
+    store: &Store,
+    stage: &Stage,
+    spec: &Spec,
+    first: &First,
+    options: &Options,
+    at_start: impl FnOnce() -> Result<()>,
+) -> Result<u8> {
     // From inside, its group is not seen any more.
-    let group = limits::group_of(&spec, running_pid(&first, &options.container)?)?;
+    let group = limits::group_of(spec, running_pid(first, &options.container)?)?;
     let way_in =
         group.map(|group| limits::way_in(&group, &options.container)).transpose()?;
-    if !options.interactive {
-        sys::without_input()?;
-    }
-    sys::give_pipes_to(spec.user_outside());
-    join(store, &stage, &spec, &first, &options.container)?;
+    join(store, stage, spec, first, &options.container)?;
+    let (its, ours) = streams(stage, spec, options)?;
     let mut guest = stage.fork(|cue| {
         // Lesson 9: what it uses is the container's, too.
-        way_in.as_ref().map_or(Ok(()), |way_in| way_in.enter(&stage))?;
+        way_in.as_ref().map_or(Ok(()), |way_in| way_in.enter(stage))?;
         enter_working_directory(&spec.process.cwd)?;
-        become_user(&stage, &spec)?;
-        cue.exec(&stage, &program(&spec))
+        its.take(stage, spec.process.user.uid)?;
+        become_user(stage, spec)?;
+        cue.exec(stage, &program(spec))
     })?;
-    guest.wait()
+    drop(its);
+    guest.await_start()?;
+    at_start()?;
+    if options.detached { guest.wait() } else { attend(stage, guest, ours, options) }
+}
+
+/// What the command finds as its standard input, output and error, and our ends of that.
+fn streams(stage: &Stage, spec: &Spec, options: &Options) -> Result<(ItsEnds, OurEnds)> {
+    let uid = spec.process.user.uid;
+    match (options.terminal, options.detached) {
+        // Lesson 25: one of the container's, where we are now.
+        (true, _) => {
+            let size = tty::size_of(stdin()).ok();
+            let (master, slave) = streams::open_terminal(stage, size, uid)?;
+            let mut ours = OurEnds::default();
+            ours.adopt(stage, master)?;
+            Ok((ItsEnds::Opened(slave), ours))
+        }
+        (false, false) => streams::lend(options.interactive, spec.user_outside()),
+        (false, true) => streams::nothing().map(|its| (its, OurEnds::default())),
+    }
+}
+
+/// Pass on what is typed and written, until the command has ended.
+fn attend(
+    stage: &Stage,
+    mut guest: Child,
+    ours: OurEnds,
+    options: &Options,
+) -> Result<u8> {
+    let types = options.interactive && stdin().is_terminal();
+    let is_raw = types && options.terminal;
+    let _raw = is_raw.then(|| Raw::enter(stdin())).transpose()?;
+    let mut relay = Relay::of_guest();
+    relay.lend_ours(types);
+    relay.begin(ours);
+    loop {
+        if let Some(status) = guest.look_in()? {
+            relay.drain(stage)?;
+            return Ok(status);
+        }
+        relay.turn(stage, None)?;
+        if is_raw {
+            tty::size_of(stdin()).into_iter().for_each(|size| relay.resize(size));
+        }
+    }
 }
 
 /// Lesson 8: enter all that the container has of its own. Of the PID namespace, that is for

@@ -1,20 +1,18 @@
-//! How does one run a container and wait for it?
+//! How does one make a container, and run it?
 //!
-//! Describe it, give it a folder, start it, wait for its end, and tidy up.
+//! Describe it, give it a folder, and keep it (`keep.rs`): ourselves, while somebody waits for its
+//! end; or by a process of its own (`monitor.rs`).
 
-use std::net::Ipv4Addr;
+use stage::{Result, Stage};
 
-use stage::{Result, Stage, proc};
-
-use crate::container::{Container, First, Plan};
+use crate::container::{Container, Life, Plan, State};
 use crate::describe::{self, Base, Request};
 use crate::host;
-use crate::limits::units::in_words;
-use crate::network::{Connection, Setup};
-use crate::run::{Contained, contain};
+use crate::keep::Kept;
+use crate::network::Setup;
 use crate::spec::Spec;
 use crate::store::{Image, Store, Work};
-use crate::sys;
+use crate::streams::{Input, Wanted};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +25,8 @@ pub struct Options {
     pub interactive: bool,
     /// Print what each lesson does.
     pub explain: bool,
-    /// The first Ctrl-C ends it, whether it hears it or not.
-    pub at_once: bool,
+    /// What else is to become of it.
+    pub life: Life,
 }
 
 /// Make a container, run it in the foreground, and return its exit status.
@@ -47,6 +45,30 @@ pub fn run_on(
     work: Work,
     at_end: impl FnOnce(&Spec, u8) -> Result<()>,
 ) -> Result<u8> {
+    let stage = Stage::of_engine(options.explain)?;
+    let kept = make(store, options, image, work)?;
+    let input = if options.interactive { Input::of_ours() } else { Input::Nothing };
+    let mut relay = kept.relay()?;
+    relay.lend_ours(input == Input::Typed);
+    let kept_by_us = kept.live(&stage, &mut relay, Wanted::Pipes(input), || Ok(()));
+    let ending = kept_by_us.and_then(|ending| {
+        at_end(&kept.spec, ending.status)?;
+        Ok(ending)
+    });
+    let status = ending.as_ref().map_or(stage::FAILED, |ending| ending.status);
+    let spec = kept.spec.clone();
+    kept.leave(ending.is_ok())?;
+    relay.end(&stage, status)?;
+    ending.map(|ending| ending.tell(&spec))
+}
+
+/// Make the container that `options` describe.
+pub fn make<'s>(
+    store: &'s Store,
+    options: &Options,
+    image: Option<&Image>,
+    work: Work,
+) -> Result<Kept<'s>> {
     let request = &options.request;
     // All is checked before anything is touched.
     let plan = Plan::new(store)?;
@@ -56,102 +78,15 @@ pub fn run_on(
     spec.check()?;
     let skeleton = plan.skeleton();
     let throw_away = options.remove || request.is_host();
-    let name = request.name.as_deref();
-    let files = network.files(&spec.hostname);
-    let stage = Stage::of_engine(options.explain)?;
-    let mut connection = Connection::prepare(network)?;
-    let container = Container::create(store, plan, &spec, name, throw_away)?;
+    let life = Life {
+        open_stdin: options.interactive,
+        network: request.network.clone(),
+        ..options.life.clone()
+    };
+    let name = request.name.clone();
+    let state = State { name, throw_away, life: life.clone(), ..State::default() };
+    let container = Container::create(store, plan, &spec, state)?;
     drop(work);
-    container.furnish(&files)?;
     from.view.map_or(Ok(()), |view| view.build(&skeleton))?;
-
-    prepare_streams(options, &spec)?;
-    let connect = |pid| {
-        let word = connection.connect(&stage, pid)?;
-        container.meets_others(store, connection.hosts(&spec.hostname, name))?;
-        Ok(word)
-    };
-    let ending = contain(&stage, &spec, connect).and_then(|mut it| {
-        if options.at_once {
-            it.first.end_at_once();
-        }
-        see_to_its_end(store, &stage, &container, connection.address(), it)
-    });
-    connection.end();
-    let ending = ending.and_then(|ending| at_end(&spec, ending.status).map(|()| ending));
-    leave(store, container, ending.as_ref().ok().filter(|_| !throw_away))?;
-    ending?.tell(&spec)
-}
-
-/// What it finds as its standard input, output and error.
-fn prepare_streams(options: &Options, spec: &Spec) -> Result<()> {
-    if !options.interactive {
-        sys::without_input()?;
-    }
-    sys::give_pipes_to(spec.user_outside());
-    Ok(())
-}
-
-/// Keep the container with how it has ended, or remove it.
-fn leave(store: &Store, container: Container, ending: Option<&Ending>) -> Result<()> {
-    match ending {
-        Some(Ending { status, oom_kills }) => {
-            container.keep(store, *status, *oom_kills > 0)
-        }
-        None => container.remove(store),
-    }
-}
-
-/// How a container has ended.
-#[derive(Debug, Clone)]
-struct Ending {
-    /// What its first process has left, or 128 + the signal that ended it.
-    status: u8,
-    /// How many of its processes the kernel has ended for want of memory.
-    oom_kills: u64,
-}
-
-/// Wait for the end of the container's first process. Meanwhile others may join it.
-fn see_to_its_end(
-    store: &Store,
-    stage: &Stage,
-    container: &Container,
-    address: Option<Ipv4Addr>,
-    mut contained: Contained,
-) -> Result<Ending> {
-    let first = &mut contained.first;
-    contained.limits.let_hear(first)?;
-    first.await_exec()?;
-    // If it has ended already, there is nobody to join.
-    if let Ok(namespace) = proc::namespace_of(first.pid(), "pid") {
-        let first = First { pid: first.pid().as_raw(), namespace };
-        container.runs(store, first, address)?;
-    }
-    let status = first.wait()?;
-    Ok(Ending { status, oom_kills: contained.limits.end(stage)? })
-}
-
-impl Ending {
-    /// The status; and a warning, if the kernel had to help.
-    fn tell(self, spec: &Spec) -> Result<u8> {
-        if self.oom_kills > 0 {
-            tell_of_kills(self.oom_kills, spec);
-        }
-        Ok(self.status)
-    }
-}
-
-fn tell_of_kills(count: u64, spec: &Spec) {
-    let processes = match count {
-        1 => "a process".into(),
-        _ => format!("{count} processes"),
-    };
-    let limit = spec.linux.resources.memory.limit.map(i64::unsigned_abs);
-    let limit = limit.map_or_else(
-        || "the machine has no more".into(),
-        |limit| format!("--memory is {}", in_words(limit)),
-    );
-    stage::warn(format!(
-        "out of memory: the kernel killed {processes} of the container; {limit}"
-    ));
+    Ok(Kept { store, container, spec, life, throw_away, is_new: true })
 }

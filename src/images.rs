@@ -13,9 +13,11 @@ use stage::{Error, Result};
 
 use crate::build::cache;
 use crate::container;
+use crate::format::Format;
 use crate::limits::units::in_decimals;
+use crate::listing::cut;
 use crate::store::{self, Image, Name, Store, incoming};
-use crate::times;
+use crate::{times, when};
 
 /// What stands for a name that is not there.
 const NONE: &str = "<none>";
@@ -33,11 +35,33 @@ pub struct List {
     pub digests: bool,
     /// Only what has no name.
     pub dangling: bool,
+    /// A template.
+    pub format: Option<String>,
 }
 
-/// The lines of `fakedocker images`: Docker's columns, and what of the size is shared: the bytes
-/// in layers that are another image's as well.
+/// The fields of a line of `fakedocker images`, and what they are called in a table.
+const TITLES: [(&str, &str); 8] = [
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("Digest", "DIGEST"),
+    ("ID", "IMAGE ID"),
+    ("CreatedAt", "CREATED AT"),
+    ("CreatedSince", "CREATED"),
+    ("Size", "SIZE"),
+    ("SharedSize", "SHARED"),
+];
+
+/// Docker's columns, and what of the size is shared: the bytes in layers that are another
+/// image's as well.
+const USUAL: &str = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t\
+                     {{.SharedSize}}";
+const WITH_DIGESTS: &str = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t\
+                            {{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}";
+
+/// The lines of `fakedocker images`.
 pub fn list(store: &Store, list: &List) -> Result<Vec<String>> {
+    let usual = if list.digests { WITH_DIGESTS } else { USUAL };
+    let format = Format::read(list.format.as_deref(), usual)?;
     let all = store.images()?;
     let shared = shared(&all);
     let mut shown: Vec<&Image> = all.iter().filter(|image| list.wants(image)).collect();
@@ -47,10 +71,8 @@ pub fn list(store: &Store, list: &List) -> Result<Vec<String>> {
         let shown = shown.iter().filter(|image| seen.insert(&image.id));
         return Ok(shown.map(|image| list.id(image)).collect());
     }
-    let header = ["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE", "SHARED"];
-    let rows = shown.iter().map(|image| list.row(list.cells(image, &shared)));
-    let header = list.row(header.map(String::from));
-    Ok(aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))
+    let rows: Vec<Value> = shown.iter().map(|image| list.row(image, &shared)).collect();
+    format.lines(&TITLES, &rows)
 }
 
 impl List {
@@ -70,21 +92,30 @@ impl List {
         }
     }
 
-    fn cells(&self, image: &Image, shared: &BTreeSet<PathBuf>) -> [String; 7] {
+    fn row(&self, image: &Image, shared: &BTreeSet<PathBuf>) -> Value {
         let (repository, tag) = repository_and_tag(image.name.as_ref());
-        let digest = image.manifest.digest.to_string();
-        let created = times::ago(image.config.created.as_deref());
         let layers = image.layers.iter().zip(&image.sizes);
-        let shared =
-            layers.filter(|(layer, _)| shared.contains(*layer)).map(|(_, size)| size);
-        let (size, shared) = (in_decimals(image.size()), in_decimals(shared.sum()));
-        [repository, tag, digest, self.id(image), created, size, shared]
+        let shared: u64 = layers
+            .filter(|(layer, _)| shared.contains(*layer))
+            .map(|(_, size)| size)
+            .sum();
+        json!({
+            "Repository": repository,
+            "Tag": tag,
+            "Digest": image.manifest.digest.to_string(),
+            "ID": self.id(image),
+            "CreatedAt": moment(image.config.created.as_deref()),
+            "CreatedSince": times::ago(image.config.created.as_deref()),
+            "Size": in_decimals(image.size()),
+            "SharedSize": in_decimals(shared),
+        })
     }
+}
 
-    fn row(&self, cells: [String; 7]) -> Vec<String> {
-        let cells = cells.into_iter().enumerate();
-        cells.filter(|(at, _)| *at != 2 || self.digests).map(|(_, cell)| cell).collect()
-    }
+/// A moment as Docker's lists have it.
+fn moment(text: Option<&str>) -> String {
+    let moment = text.and_then(times::nanoseconds).and_then(|it| i64::try_from(it).ok());
+    moment.map_or_else(|| "N/A".into(), when::listed)
 }
 
 /// Layers that more than one image stands on.
@@ -111,18 +142,6 @@ fn repository_and_tag(name: Option<&Name>) -> (String, String) {
         Some(name) => (name.repository().into(), name.tag().unwrap_or(NONE).into()),
         None => (NONE.into(), NONE.into()),
     }
-}
-
-/// Columns that are as wide as their longest cell, three spaces apart.
-pub(crate) fn aligned(table: &[Vec<String>]) -> Vec<String> {
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().enumerate();
-        let cells =
-            cells.map(|(at, cell)| format!("{cell:<0$}   ", width(at).unwrap_or(0)));
-        cells.collect::<String>().trim_end().to_string()
-    };
-    table.iter().map(line).collect()
 }
 
 /// Give the image `which` another name as well.
@@ -222,35 +241,64 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
     Ok((done, gone.values().sum::<u64>() + parts))
 }
 
+/// How a history is to be shown.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// All of what is long.
+    pub no_trunc: bool,
+    /// Only the IDs.
+    pub quiet: bool,
+    /// A template.
+    pub format: Option<String>,
+}
+
+const STEP_TITLES: [(&str, &str); 6] = [
+    ("ID", "IMAGE"),
+    ("CreatedAt", "CREATED AT"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedBy", "CREATED BY"),
+    ("Size", "SIZE"),
+    ("Comment", "COMMENT"),
+];
+
+const USUAL_STEP: &str =
+    "table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
+
 /// How the image `which` was made, the last step first.
-pub fn history(store: &Store, which: &str, no_trunc: bool) -> Result<Vec<String>> {
+pub fn history(store: &Store, which: &str, how: &History) -> Result<Vec<String>> {
+    let usual = if how.quiet { "{{.ID}}" } else { USUAL_STEP };
+    let format = Format::read(how.format.as_deref(), usual)?;
     let image = store.image(which)?;
-    let header = ["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"].map(String::from);
     let mut sizes = image.sizes.iter();
     let mut rows = Vec::new();
     for step in &image.config.history {
         let size = if step.empty_layer { 0 } else { sizes.next().copied().unwrap_or(0) };
-        rows.push(row_of(step, size, no_trunc));
+        rows.push(how.row(step, size));
     }
     // Layers that the history does not know of.
-    rows.extend(sizes.map(|size| row_of(&Step::default(), *size, no_trunc)));
+    rows.extend(sizes.map(|size| how.row(&Step::default(), *size)));
     if let Some(last) = rows.last_mut() {
-        last[0] = if no_trunc { image.id.to_string() } else { image.id.short().into() };
+        let id =
+            if how.no_trunc { image.id.to_string() } else { image.id.short().into() };
+        last["ID"] = json!(id);
     }
-    rows.push(header.to_vec());
     rows.reverse();
-    Ok(aligned(&rows))
+    format.lines(&STEP_TITLES, &rows)
 }
 
-fn row_of(step: &Step, size: u64, no_trunc: bool) -> Vec<String> {
-    const LONGEST: usize = 45;
-    let by = step.created_by.split_whitespace().collect::<Vec<_>>().join(" ");
-    let by = match by.chars().count() > LONGEST && !no_trunc {
-        true => by.chars().take(LONGEST - 1).chain(['…']).collect(),
-        false => by,
-    };
-    let created = times::ago(step.created.as_deref());
-    vec!["<missing>".into(), created, by, in_decimals(size), step.comment.clone()]
+impl History {
+    fn row(&self, step: &Step, size: u64) -> Value {
+        const LONGEST: usize = 45;
+        let by = step.created_by.split_whitespace().collect::<Vec<_>>().join(" ");
+        json!({
+            "ID": "<missing>",
+            "CreatedAt": moment(step.created.as_deref()),
+            "CreatedSince": times::ago(step.created.as_deref()),
+            "CreatedBy": if self.no_trunc { by } else { cut(&by, LONGEST) },
+            "Size": in_decimals(size),
+            "Comment": step.comment,
+        })
+    }
 }
 
 /// All that is known of the image `which`: Docker's names, as JSON.

@@ -3,14 +3,20 @@
 //! Docker's names for it, as JSON, as far as we have the same; and `Cgroups`, where its limits
 //! can be read by hand: for each controller the folder of its group.
 
+use std::path::Path;
+
 use cgroup::Group;
 use serde_json::{Map, Value, json};
-use stage::{Error, Pid, Result};
+use stage::{Pid, Result};
 
 use crate::container::{self, Known, State};
 use crate::limits::{self, is_paused};
+use crate::network::known;
+use crate::network::names::FILES;
 use crate::spec::{EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Mount, STOP_SIGNAL, Spec};
 use crate::store::Store;
+use crate::sys::device;
+use crate::volumes::Volumes;
 
 /// All that is known of the container that `which` means.
 pub fn inspect(store: &Store, which: &str) -> Result<Value> {
@@ -38,10 +44,8 @@ pub fn inspect(store: &Store, which: &str) -> Result<Value> {
             "WorkingDir": spec.process.cwd,
         },
         "HostConfig": limits_of(&container),
-        "Mounts": spec.mounts.iter().filter_map(volume).collect::<Vec<_>>(),
-        "NetworkSettings": {
-            "IPAddress": state.address.map_or(String::new(), |address| address.to_string()),
-        },
+        "Mounts": mounts(spec).collect::<Vec<_>>(),
+        "NetworkSettings": known::settings(spec, state, first),
         "Cgroups": cgroups,
     }))
 }
@@ -94,63 +98,36 @@ fn limits_of(container: &Known) -> Value {
     })
 }
 
-fn volume(mount: &Mount) -> Option<Value> {
-    let is_bind = mount.kind == "bind";
-    is_bind.then(|| {
-        json!({
-            "Type": "bind",
-            "Source": mount.source,
-            "Destination": mount.destination,
-            "RW": !mount.options.iter().any(|option| option == "ro"),
-        })
-    })
+/// What somebody has mounted in it.
+pub fn mounts(spec: &Spec) -> impl Iterator<Item = Value> {
+    let theirs = spec.mounts.iter().filter(|it| !is_furniture(it));
+    theirs.filter_map(|it| mount(spec, it))
 }
 
-/// `template`, with what is known in the place of each `{{.Name.Name}}`.
-pub fn format(template: &str, known: &Value) -> Result<String> {
-    let wrong = |what: &str| {
-        Error::input(format!("--format {template:?}: {what}")).hint(
-            "names stand in it as {{.State.Pid}}; without --format all of them are shown",
-        )
-    };
-    let (mut text, mut rest) = (String::new(), template);
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) =
-            after.split_once("}}").ok_or_else(|| wrong("it has no }}"))?;
-        let (name, is_json) = match name.trim().strip_prefix("json ") {
-            Some(name) => (name.trim(), true),
-            None => (name.trim(), false),
-        };
-        let steps =
-            name.strip_prefix('.').ok_or_else(|| wrong("a name begins with a dot"))?;
-        let steps = steps.split('.').filter(|step| !step.is_empty());
-        let value = steps.into_iter().try_fold(known, |value, step| value.get(step));
-        let value = value.ok_or_else(|| wrong(&format!("nothing is called {name}")))?;
-        text.push_str(before);
-        match value {
-            Value::String(value) if !is_json => text.push_str(value),
-            value => text.push_str(&value.to_string()),
-        }
-        rest = after;
-    }
-    Ok(text + rest)
+/// Whether it is what every container finds, or a device.
+fn is_furniture(mount: &Mount) -> bool {
+    let (from, to) = (&mount.source, &mount.destination);
+    let in_etc = FILES.iter().any(|file| *to == Path::new("/etc").join(file));
+    (in_etc && from.file_name() == to.file_name() && !from.starts_with("/etc"))
+        || (from == Path::new("/sys") && from == to)
+        || device(from).is_some()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_replaced() {
-        let known = json!({"Id": "4f", "State": {"Pid": 7, "Paused": false}});
-        let shown =
-            |template| format(template, &known).map_err(|error| error.to_string());
-        assert_eq!(shown("{{.Id}} is {{ .State.Pid }}!"), Ok("4f is 7!".into()));
-        assert_eq!(shown("{{json .Id}}"), Ok("\"4f\"".into()));
-        assert_eq!(shown("{{json .State}}"), Ok(r#"{"Paused":false,"Pid":7}"#.into()));
-        assert_eq!(shown("plain"), Ok("plain".into()));
-        for wrong in ["{{.Id", "{{Id}}", "{{.State.Nothing}}", "{{range .}}"] {
-            assert!(shown(wrong).is_err(), "{wrong}");
-        }
+/// What shows files of the host's, or a volume.
+fn mount(spec: &Spec, mount: &Mount) -> Option<Value> {
+    if mount.kind != "bind" {
+        return None;
     }
+    let mut known = json!({
+        "Type": "bind",
+        "Source": mount.source,
+        "Destination": mount.destination,
+        "RW": !mount.options.iter().any(|option| option == "ro"),
+    });
+    if let Some(name) = Volumes::beside(spec).name_of(mount) {
+        known["Type"] = json!("volume");
+        known["Name"] = json!(name);
+        known["Driver"] = json!("local");
+    }
+    Some(known)
 }

@@ -6,11 +6,27 @@
 //! | file | its question |
 //! |---|---|
 //! | `run.rs` | in which order does a container come to life? |
-//! | `foreground.rs` | how does one run a container and wait for it? |
+//! | `foreground.rs` | how does one make a container, and run it? |
+//! | `keep.rs` | who stays with a container as long as it lives? |
+//! | `monitor.rs` | who keeps a container that nobody waits for? |
+//! | `streams.rs` | what does a container find as its standard input, output and error? |
+//! | `relay.rs` | who hears what a container writes, and whom does it hear? |
+//! | `talk.rs` | what do a container's monitor and its visitors say to each other? |
+//! | `attach.rs` | how does one sit in front of a container? |
+//! | `logs.rs` | what has a container written? |
+//! | `signals.rs` | which signal is meant? |
+//! | `life.rs` | how does one start, stop and await a container? |
 //! | `limits.rs`, `limits/` | how is a container held to what it may use? |
 //! | `control.rs` | how is a running container stopped in time, and given more or less? |
+//! | `listing.rs`, `listing/` | which containers are there? |
+//! | `status.rs` | how is a container at this moment? |
 //! | `inspect.rs` | what can one know of a container? |
 //! | `stats.rs` | what do running containers use at this moment? |
+//! | `names.rs` | what is a container called that nobody has named? |
+//! | `events.rs` | what happens, and how does one hear of it? |
+//! | `format.rs` | how does somebody want to see it? |
+//! | `filters.rs` | what does `--filter KEY=VALUE` ask for? |
+//! | `when.rs` | which moment does somebody mean by `--since`? |
 //! | `exec.rs` | how does another process get into a running container? |
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
@@ -18,7 +34,7 @@
 //! | `container.rs` | where does a container keep what it is, and who takes it away? |
 //! | `users.rs` | as whom does a process run in a container? |
 //! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
-//! | `volumes.rs` | what of a container is not the image's business? |
+//! | `volumes.rs`, `volumes/` | what of a container is not the image's business? |
 //! | `network.rs` | which network does a container get? |
 //! | `rootless.rs` | how does the engine do without root? |
 //! | `store.rs` | where do images live, and who may take them away? |
@@ -44,6 +60,7 @@
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
 pub mod archive;
+pub mod attach;
 mod bars;
 pub mod build;
 pub mod clean;
@@ -56,35 +73,51 @@ pub mod decode;
 pub mod describe;
 pub mod diff;
 pub mod disk;
+pub mod events;
 pub mod exec;
+pub mod filters;
 pub mod foreground;
+pub mod format;
 pub mod host;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod keep;
 pub mod layer;
+pub mod life;
 pub mod limits;
+pub mod listing;
+pub mod logs;
+pub mod monitor;
+pub mod names;
 pub mod network;
 pub mod pull;
 pub mod push;
 pub mod reach;
 pub mod registry;
+pub mod relay;
 pub mod rootless;
 pub mod run;
+pub mod signals;
 pub mod spec;
 pub mod stand_in;
 pub mod stats;
+pub mod status;
 pub mod store;
+pub mod streams;
 pub mod sys;
+pub mod talk;
 pub mod times;
 pub mod userns;
 pub mod users;
 pub mod volumes;
+pub mod when;
 
 /// Take away what killed engines have left on the machine, and in `store`: every command begins
 /// with it.
 pub fn sweep(store: &store::Store) -> stage::Result<()> {
     cgroup::sweep()?;
     container::sweep(store)?;
+    volumes::Volumes::of(store.root()).sweep()?;
     network::sweep().map(drop)
 }

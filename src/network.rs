@@ -12,19 +12,22 @@ use std::str::FromStr;
 use net::bridge::{self, Bridge, Place};
 use net::usermode::{Tool, Usermode};
 use net::{Held, Published};
+use serde::{Deserialize, Serialize};
 use stage::{Error, Pid, Result, Stage};
 
 use crate::container::{self, Plan};
 use crate::rootless;
-use crate::spec::{Mount, Namespace};
+use crate::spec::{Mount, Namespace, Spec};
 use crate::store::Store;
 
+pub mod known;
 pub mod names;
 mod ports;
 pub mod usermode;
 
 /// What `--network` can be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Network {
     /// A place at the bridge.
     Bridge,
@@ -39,7 +42,8 @@ pub enum Network {
 }
 
 /// What the command line says of networks, as it was typed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Request {
     /// `--network`
     pub network: Option<Network>,
@@ -72,6 +76,14 @@ struct Other {
 
 /// The annotation that keeps a container's network in its description.
 pub const NETWORK: &str = "fakedocker.network";
+/// And the one for its published ports: as `-p` has them, parted by commas.
+pub const PUBLISHED: &str = "fakedocker.published";
+
+/// The published ports of a container, whether it runs or not.
+pub fn published(spec: &Spec) -> Vec<Published> {
+    let said = spec.annotations.get(PUBLISHED).map_or("", String::as_str);
+    said.split(',').filter_map(|text| ports::read(text).ok()).collect()
+}
 
 impl Setup {
     /// Refuse what cannot work, before anything is touched.
@@ -115,7 +127,28 @@ impl Setup {
 
     /// What the description keeps of it.
     pub fn annotations(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([(NETWORK.to_string(), self.network.to_string())])
+        let mut all = BTreeMap::from([(NETWORK.to_string(), self.network.to_string())]);
+        if !self.published.is_empty() {
+            let ports = self.published.iter().map(ports::written).collect::<Vec<_>>();
+            all.insert(PUBLISHED.to_string(), ports.join(","));
+        }
+        all
+    }
+
+    /// `spec` as it is today: another container whose network is shared may have been started anew.
+    pub fn update(&self, spec: &Spec, plan: &Plan) -> Spec {
+        let mut spec = spec.clone();
+        if self.other.is_some() {
+            let is_network = |it: &&mut Namespace| it.kind == "network";
+            let its = spec.linux.namespaces.iter_mut().find(is_network);
+            its.into_iter().zip(self.namespace()).for_each(|(old, new)| *old = new);
+            let files = self.mounts(plan);
+            for mount in &mut spec.mounts {
+                let file = files.iter().find(|it| it.destination == mount.destination);
+                file.into_iter().for_each(|file| mount.clone_from(file));
+            }
+        }
+        spec
     }
 
     /// The files of its own that the container finds in /etc.
@@ -273,6 +306,20 @@ impl fmt::Display for Network {
             Network::Container(name) => write!(f, "container:{name}"),
             Network::Usermode(tool) => f.write_str(tool.name()),
         }
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> String {
+        network.to_string()
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Network> {
+        text.parse()
     }
 }
 

@@ -16,6 +16,7 @@ use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
 use crate::limits::Limits;
 use crate::spec::{Spec, User};
+use crate::streams::ItsEnds;
 use crate::{userns, volumes};
 
 /// A container that has been started. In this order it goes: nobody is in the group any more
@@ -29,11 +30,12 @@ pub struct Contained<'s> {
 
 /// Start the container that `spec` describes: every lesson so far, in the kernel's order.
 ///
-/// While it starts, `connect` lays the cable into its network, and says what it is to know of
-/// that.
+/// It speaks through `streams`. While it starts, `connect` lays the cable into its network, and
+/// says what it is to know of that.
 pub fn contain<'s>(
     stage: &'s Stage,
     spec: &Spec,
+    streams: &ItsEnds,
     connect: impl FnOnce(Pid) -> Result<String>,
 ) -> Result<Contained<'s>> {
     // Lesson 9, cgroup: a group, and with lessons 10 to 16 its limits, before anybody is in
@@ -93,6 +95,9 @@ pub fn contain<'s>(
         protect::read_only(stage, &root, &spec.linux.readonly_paths)?;
         protect::mask(stage, &root, &spec.linux.masked_paths)?;
         drop(root);
+
+        // Lesson 25, tty: a terminal of its own, if it is to have one, and not ours.
+        streams.take(stage, spec.process.user.uid)?;
 
         // Lesson 5, user: whoever the command is to run as.
         become_user(stage, spec)?;

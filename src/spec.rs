@@ -46,6 +46,9 @@ pub struct Spec {
 /// The container's first process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
+    /// Whether it has a terminal of its own (lesson 25).
+    #[serde(default)]
+    pub terminal: bool,
     /// The program and its arguments.
     pub args: Vec<String>,
     /// Its environment, as `NAME=value`.
@@ -146,6 +149,8 @@ pub struct Namespace {
 pub const IMAGE_ID: &str = "fakedocker.image.id";
 /// And what that was called then.
 pub const IMAGE_NAME: &str = "fakedocker.image.name";
+/// What the annotations begin with that are labels of the user's.
+pub const LABEL: &str = "fakedocker.label.";
 /// How its command is asked to end, if not by SIGTERM (conversion.md of the image specification).
 pub const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 /// The ports that it listens at, as the image says.
@@ -249,6 +254,12 @@ impl Spec {
     /// Whether somebody connects the container's own network while it starts.
     pub fn is_connected(&self) -> bool {
         self.annotations.get(NETWORK).is_some_and(|name| Network::is_connected(name))
+    }
+
+    /// The user's labels: their keys and values.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.annotations.iter();
+        labels.filter_map(|(key, value)| Some((key.strip_prefix(LABEL)?, value.as_str())))
     }
 
     /// What its group is called among ours.

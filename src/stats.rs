@@ -4,41 +4,70 @@
 //! is the difference of two counts by the time between them. Version 1 counts what goes to and
 //! comes from a disk only where a limit is written for it, or was once.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
 
 use block_io::Traffic;
 use cgroup::Group;
+use serde_json::{Value, json};
 use stage::{Error, Pid, Result};
 
 use crate::container::{self, Known};
+use crate::format::Format;
 use crate::limits;
 use crate::limits::units::{in_decimals, in_words};
+use crate::listing::short;
 use crate::store::Store;
 use crate::sys;
 
 /// How long is looked between two counts.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Docker's columns.
-const TITLES: [&str; 8] = [
-    "CONTAINER ID",
-    "NAME",
-    "CPU %",
-    "MEM USAGE / LIMIT",
-    "MEM %",
-    "NET I/O",
-    "BLOCK I/O",
-    "PIDS",
+/// The fields of a line, and what they are called in a table.
+const TITLES: [(&str, &str); 9] = [
+    ("Container", "CONTAINER"),
+    ("ID", "CONTAINER ID"),
+    ("Name", "NAME"),
+    ("CPUPerc", "CPU %"),
+    ("MemUsage", "MEM USAGE / LIMIT"),
+    ("MemPerc", "MEM %"),
+    ("NetIO", "NET I/O"),
+    ("BlockIO", "BLOCK I/O"),
+    ("PIDs", "PIDS"),
 ];
+
+const USUAL: &str = "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t\
+                     {{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
+
+/// What is to be shown.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// These containers, by name or ID; else all that run.
+    pub containers: Vec<String>,
+    /// Also those that do not run.
+    pub all: bool,
+    /// Once, and not again and again.
+    pub once: bool,
+    /// Whole IDs.
+    pub no_trunc: bool,
+    /// A template.
+    pub format: Option<String>,
+}
+
+/// A container that is shown, and what was counted of it, if it runs.
+#[derive(Debug, Clone)]
+struct Seen {
+    /// As it was asked for.
+    asked: String,
+    id: String,
+    name: String,
+    sample: Option<Sample>,
+}
 
 /// What was counted of one container.
 #[derive(Debug, Clone)]
 struct Sample {
-    id: String,
-    name: String,
     at: Instant,
     /// Processor time in microseconds; None of what this machine does not count.
     cpu: Option<u64>,
@@ -49,55 +78,91 @@ struct Sample {
     tasks: Option<u64>,
 }
 
-/// Show a table of the containers that `names` mean, or of all: once, or again and again.
-pub fn show(store: &Store, names: &[String], once: bool) -> Result<()> {
-    let mut before = samples(store, names)?;
+/// Show the containers that are asked for: once, or again and again. Of those that are asked for
+/// by name, until the last has ended.
+pub fn show(store: &Store, options: &Options) -> Result<()> {
+    let format = Format::read(options.format.as_deref(), USUAL)?;
+    let mut before = look(store, options, None)?;
     loop {
         sys::let_pass(WINDOW)?;
-        let now = samples(store, names)?;
-        let rows = now.iter().map(|(id, sample)| sample.row(before.get(id)));
-        let table = table(&rows.collect::<Vec<_>>());
-        // On a terminal in the same place: from its upper left corner, and nothing behind.
-        let place = if !once && stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
-        stage::tell(format!("{place}{table}"))?;
-        if once {
+        let now = look(store, options, Some(&before))?;
+        show_once(options, &format, &before, &now)?;
+        let goes_on =
+            options.containers.is_empty() || now.iter().any(|it| it.sample.is_some());
+        if options.once || !goes_on {
             return Ok(());
         }
         before = now;
     }
 }
 
-/// One of each, by their IDs. Who is asked for by name must be there.
-fn samples(store: &Store, names: &[String]) -> Result<BTreeMap<String, Sample>> {
-    let wanted = if names.is_empty() { container::ids(store)? } else { names.to_vec() };
-    let mut all = BTreeMap::new();
-    for which in &wanted {
-        let known = container::known(store, which, &store.lock_containers()?);
-        let running = known.and_then(|known| sample(&known));
-        match running {
-            Ok(Some(sample)) => {
-                all.insert(sample.id.clone(), sample);
+fn show_once(
+    options: &Options,
+    format: &Format,
+    before: &[Seen],
+    now: &[Seen],
+) -> Result<()> {
+    let row = |seen: &Seen| {
+        let before = before.iter().find(|it| it.id == seen.id);
+        seen.row(before.and_then(|it| it.sample.as_ref()), options.no_trunc)
+    };
+    let lines = format.lines(&TITLES, &now.iter().map(row).collect::<Vec<_>>())?;
+    // On a terminal in the same place: from its upper left corner, and nothing behind.
+    let place = match !options.once && stdout().is_terminal() {
+        true => "\x1b[H\x1b[J",
+        false => "",
+    };
+    match lines.is_empty() {
+        true => Ok(()),
+        false => stage::tell(format!("{place}{}", lines.join("\n"))),
+    }
+}
+
+/// One of each that is to be shown, in order. Who is asked for by name must be there at first, and
+/// may go later.
+fn look(store: &Store, options: &Options, before: Option<&[Seen]>) -> Result<Vec<Seen>> {
+    let are_named = !options.containers.is_empty();
+    let mut wanted = options.containers.clone();
+    if !are_named {
+        wanted = container::ids(store)?;
+        wanted.sort();
+    }
+    let mut all = Vec::new();
+    for asked in wanted {
+        let is_it = |seen: &&Seen| seen.asked == asked;
+        match (see(store, &asked), before) {
+            (Ok(seen), _) => {
+                let is_shown = seen.sample.is_some() || options.all || are_named;
+                all.extend(is_shown.then_some(seen));
             }
-            Ok(None) if !names.is_empty() => {
-                let error = format!("container {which:?} is not running");
-                return Err(Error::input(error).status(1));
+            (Err(error), None) if are_named => return Err(error),
+            (Err(_), Some(before)) if are_named => {
+                let gone = before.iter().find(is_it).cloned();
+                all.extend(gone.map(|seen| Seen { sample: None, ..seen }));
             }
-            Err(error) if !names.is_empty() => return Err(error),
-            // It has just ended.
-            _ => {}
+            // It has just gone.
+            (Err(_), _) => {}
         }
     }
     Ok(all)
+}
+
+fn see(store: &Store, which: &str) -> Result<Seen> {
+    let known = container::known(store, which, &store.lock_containers()?)?;
+    let sample = match sample(&known) {
+        // It has ended meanwhile.
+        Err(_) if known.first().is_none() => None,
+        sample => sample?,
+    };
+    let name = known.state.name.unwrap_or_default();
+    Ok(Seen { asked: which.into(), id: known.id, name, sample })
 }
 
 fn sample(container: &Known) -> Result<Option<Sample>> {
     let Some(first) = container.first() else { return Ok(None) };
     let group = limits::group_of(&container.spec, first)?;
     let counted = |controller: &str| group.as_ref().filter(|group| group.has(controller));
-    let name = container.state.name.clone();
     Ok(Some(Sample {
-        id: container.id.clone(),
-        name: name.unwrap_or_else(|| "-".into()),
         at: Instant::now(),
         cpu: read(counted("cpuacct"), |it| Ok(cgroup_cpu::usage(it)?.micros)),
         memory: read(counted("memory"), memory::working_set),
@@ -143,9 +208,32 @@ fn traffic(pid: Pid) -> Option<(u64, u64)> {
     }))
 }
 
+/// What is not counted, or of nobody.
+const UNKNOWN: &str = "--";
+
+impl Seen {
+    fn row(&self, before: Option<&Sample>, no_trunc: bool) -> Value {
+        let cells = self.sample.as_ref().map(|sample| sample.cells(before));
+        let [cpu, memory, part, network, disk, tasks] =
+            cells.unwrap_or_else(|| [UNKNOWN; 6].map(String::from));
+        let name = if self.name.is_empty() { UNKNOWN } else { &self.name };
+        json!({
+            "Container": self.asked,
+            "ID": if no_trunc { self.id.clone() } else { short(&self.id) },
+            "Name": name,
+            "CPUPerc": cpu,
+            "MemUsage": memory,
+            "MemPerc": part,
+            "NetIO": network,
+            "BlockIO": disk,
+            "PIDs": tasks,
+        })
+    }
+}
+
 impl Sample {
-    fn row(&self, before: Option<&Sample>) -> [String; 8] {
-        let unknown = || "--".to_string();
+    fn cells(&self, before: Option<&Sample>) -> [String; 6] {
+        let unknown = || UNKNOWN.to_string();
         let pair = |pair: Option<(u64, u64)>| match pair {
             Some((from, to)) => format!("{} / {}", in_decimals(from), in_decimals(to)),
             None => unknown(),
@@ -157,8 +245,6 @@ impl Sample {
         let memory = self.memory.zip(self.limit);
         let percent = |share: f64| format!("{:.2}%", share * 100.0);
         [
-            self.id.chars().take(12).collect(),
-            self.name.clone(),
             share.map_or_else(unknown, percent),
             memory.map_or_else(unknown, |(used, limit)| {
                 format!("{} / {}", in_words(used), in_words(limit))
@@ -173,22 +259,6 @@ impl Sample {
     }
 }
 
-/// Columns as wide as what is in them, and three blanks between them.
-fn table(rows: &[[String; 8]]) -> String {
-    let titles = TITLES.map(String::from);
-    let lines: Vec<&[String; 8]> = [&titles].into_iter().chain(rows).collect();
-    let width =
-        |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let shown = lines.iter().map(|line| {
-        let cells = line.iter().enumerate();
-        let cells = cells.map(|(column, cell)| {
-            format!("{cell:<width$}", width = width(column).unwrap_or_default())
-        });
-        cells.collect::<Vec<_>>().join("   ").trim_end().to_string()
-    });
-    shown.collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,8 +267,6 @@ mod tests {
     fn a_share_is_a_difference_by_the_time() {
         let at = Instant::now();
         let before = Sample {
-            id: "0123456789abcdef".into(),
-            name: "box".into(),
             at,
             cpu: Some(1_000_000),
             memory: Some(32 << 20),
@@ -208,10 +276,16 @@ mod tests {
             tasks: Some(2),
         };
         let at = at + Duration::from_secs(2);
-        let now = Sample { at, cpu: Some(1_400_000), ..before.clone() };
-        let row = now.row(Some(&before));
+        let sample = Some(Sample { at, cpu: Some(1_400_000), ..before.clone() });
+        let id = "0123456789abcdef".to_string();
+        let seen = Seen { asked: "box".into(), id, name: "box".into(), sample };
+        let format = Format::read(None, USUAL).unwrap();
+        let lines = format.lines(&TITLES, &[seen.row(Some(&before), false)]).unwrap();
+        let [titles, line] = &lines[..] else { panic!("{lines:?}") };
+        let cells: Vec<&str> = line.split("   ").map(str::trim).collect();
+        let cells: Vec<&str> = cells.into_iter().filter(|it| !it.is_empty()).collect();
         assert_eq!(
-            row.each_ref().map(String::as_str),
+            cells,
             [
                 "0123456789ab",
                 "box",
@@ -223,10 +297,6 @@ mod tests {
                 "2"
             ]
         );
-        let table = table(&[row]);
-        let [titles, line] = table.lines().collect::<Vec<_>>()[..] else {
-            panic!("{table}")
-        };
         assert_eq!(titles.find("CPU %"), line.find("20.00%"));
     }
 }

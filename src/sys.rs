@@ -3,9 +3,6 @@
 //! Processes here, files in `sys/files.rs`: nothing else in `src/` calls the kernel without
 //! a lesson in between. None of it makes a container what it is.
 
-use std::fs::File;
-use std::io::{stderr, stdin, stdout};
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,14 +12,16 @@ use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{SFlag, fstat, major, minor, stat};
-use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::stat::{SFlag, major, minor, stat};
 use nix::sys::wait::wait;
-use nix::unistd::{AccessFlags, Pid, Uid, User, access, dup2_stdin, fchown, geteuid};
+use nix::unistd::{AccessFlags, Pid, Uid, User, access, geteuid};
 use stage::{Error, Result};
 
 pub mod files;
 pub mod output;
+pub mod socket;
+pub mod streams;
+pub mod watch;
 
 /// Whether we are root.
 pub fn is_root() -> bool {
@@ -81,6 +80,36 @@ pub fn kill(pid: i32) -> Result<()> {
     }
 }
 
+pub use libc::{SIGCHLD, SIGKILL, SIGTERM, SIGWINCH};
+
+/// The number of the signal that is called `name`, without `SIG`.
+pub fn signal_number(name: &str) -> Option<i32> {
+    format!("SIG{name}").parse::<Signal>().ok().map(|signal| signal as i32)
+}
+
+/// The first and the last of the signals that have no name.
+pub fn real_time_signals() -> (i32, i32) {
+    (libc::SIGRTMIN(), libc::SIGRTMAX())
+}
+
+/// Whether the signal `number` changes anything for process `pid`, the first of its namespace.
+pub fn hears(pid: Pid, number: i32) -> bool {
+    Signal::try_from(number).map_or(true, |signal| {
+        signal == Signal::SIGKILL || stage::proc::hears(pid, signal)
+    })
+}
+
+/// Send process `pid`, which is a child of ours, the signal `number`; also one of those that have
+/// no name, from SIGRTMIN on.
+#[allow(unsafe_code, reason = "nix knows the signals with names only")]
+pub fn send(pid: Pid, number: i32) -> Result<()> {
+    // SAFETY: no memory is passed.
+    match Errno::result(unsafe { libc::kill(pid.as_raw(), number) }) {
+        Ok(_) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(Error::call(format!("kill({pid}, {number})"), errno)),
+    }
+}
+
 /// Wait until one of our children ends. False if there is none to wait for.
 pub fn wait_for_any_child() -> bool {
     loop {
@@ -91,32 +120,6 @@ pub fn wait_for_any_child() -> bool {
         }
     }
 }
-
-/// From here on, standard input is empty: what a container gets that nobody talks to.
-pub fn without_input() -> Result<()> {
-    let empty =
-        File::open("/dev/null").map_err(|error| Error::io("/dev/null", &error))?;
-    dup2_stdin(empty).map_err(|errno| Error::call("dup2(/dev/null, 0)", errno))
-}
-
-/// Give the pipes that are our standard input, output and error to user `uid`, if they are
-/// root's: their new owner may open them once more, as /dev/stdout. Nothing else is given
-/// away: a terminal, a file or a named pipe has a place, and an owner, of its own.
-pub fn give_pipes_to(uid: u32) {
-    if uid == 0 {
-        return;
-    }
-    for fd in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
-        let is_nameless = fstatfs(fd).is_ok_and(|about| about.filesystem_type() == PIPES);
-        if is_nameless && fstat(fd).is_ok_and(|about| about.st_uid == 0) {
-            // Without it, all but opening it once more works.
-            fchown(fd, Some(Uid::from_raw(uid)), None).ok();
-        }
-    }
-}
-
-/// The file system that nameless pipes are on: PIPEFS_MAGIC in linux/magic.h.
-const PIPES: FsType = FsType(0x5049_5045);
 
 /// Close what we were started with besides standard input, output and error: a shell's
 /// open files are not the container's. Before anything of ours is open.

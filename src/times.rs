@@ -13,6 +13,11 @@ pub fn now() -> String {
     said.unwrap_or_else(Timestamp::now).to_string()
 }
 
+/// This moment, to the nanosecond, whatever anybody says.
+pub fn moment() -> String {
+    format!("{:.9}", Timestamp::now())
+}
+
 /// What SOURCE_DATE_EPOCH says.
 pub fn epoch() -> Option<i64> {
     std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok())
@@ -30,10 +35,14 @@ pub fn nanoseconds(text: &str) -> Option<i128> {
 
 /// How long ago `text` was: `5 minutes ago`.
 pub fn ago(text: Option<&str>) -> String {
+    text.and_then(since).map_or_else(|| "N/A".into(), |time| format!("{time} ago"))
+}
+
+/// How much time has passed since `text`: `5 minutes`. None if that is no time.
+pub fn since(text: &str) -> Option<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let since =
-        text.and_then(seconds).map(|then| now.saturating_sub(then.unsigned_abs()));
-    since.map_or_else(|| "N/A".into(), |seconds| format!("{} ago", duration(seconds)))
+    let then = seconds(text)?;
+    Some(duration(now.saturating_sub(then.unsigned_abs())))
 }
 
 /// As Docker's go-units has it (`HumanDuration`).

@@ -19,7 +19,7 @@ use user::Maps;
 
 use crate::run::stack;
 use crate::spec::{IdMapping, Mount, Namespace, Spec};
-use crate::volumes;
+use crate::volumes::{self, Volumes};
 
 /// What `--userns` can be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,10 +125,17 @@ pub fn prepare(stage: &Stage, spec: &Spec, maps: &Maps, users: &OwnedFd) -> Resu
     volumes::fill(spec, &inside.root.path)?;
     join_network(stage, &mut inside)?;
     let shop = Root::open(workshop)?;
+    let ours = Volumes::beside(spec);
     let volumes = inside.mounts.iter_mut().filter(|mount| mount.kind == "bind");
     for (number, volume) in volumes.enumerate() {
         if folder.as_ref().is_some_and(|folder| volume.source.starts_with(folder)) {
             give_to_root(maps, &volume.source)?;
+        }
+        if ours.name_of(volume).is_some() {
+            // Like the image's: other containers that have it may have other users.
+            let place = make_folder(workshop.join(format!("whole{number}")))?;
+            idmap::show(stage, &volume.source, &place, users)?;
+            volume.source = place;
         }
         let place = format!("volume{number}");
         find_volume(stage, &shop, volume, &place)?;

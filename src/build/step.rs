@@ -11,6 +11,7 @@ use super::put::{self, Room};
 use super::words::Meaning;
 use super::{Build, cache, settings, stages};
 use crate::build::context::Context;
+use crate::container::Life;
 use crate::describe::Request;
 use crate::diff;
 use crate::foreground::{self, Options};
@@ -241,7 +242,8 @@ impl Build<'_> {
             cgroupns: true,
             ..Request::default()
         };
-        Options { request, remove: true, at_once: true, ..Options::default() }
+        let life = Life { at_once: true, ..Life::default() };
+        Options { request, remove: true, life, ..Options::default() }
     }
 
     fn contain(

@@ -38,6 +38,12 @@ pub fn read(text: &str) -> Result<Published> {
     Ok(Published { protocol, host, container: port(container)? })
 }
 
+/// The same as somebody would type it.
+pub fn written(published: &Published) -> String {
+    let Published { protocol, host, container } = published;
+    format!("{host}:{container}/{protocol}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +56,8 @@ mod tests {
             (udp.host.to_string().as_str(), udp.container),
             ("127.0.0.1:53", 5353)
         );
+        assert_eq!(written(&udp), "127.0.0.1:53:5353/udp");
+        assert_eq!(read(&written(&udp)), Ok(udp));
         assert_eq!(read("8080:80").unwrap().host.to_string(), "0.0.0.0:8080");
     }
 

@@ -9,6 +9,7 @@
 //! | `outside.rs` | and what of the machine can such a container reach? |
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
+//! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -36,6 +37,7 @@ mod images;
 mod joining;
 mod killing;
 mod limits;
+mod named;
 mod networks;
 mod outside;
 mod packages;

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,13 +14,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, Signal, kill, killpg, raise, signal};
-use nix::sys::signalfd::siginfo;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpgid, getpgrp, pipe2};
 
 use crate::terminal::Terminal;
 use crate::wire::Message;
-use crate::{Error, Evidence, Program, Result, Stage, proc};
+use crate::{Error, Evidence, Program, Result, Stage, proc, signals};
 
 /// The child's side: how it speaks to its parent.
 pub struct Cue {
@@ -58,6 +57,17 @@ impl Cue {
                 Err(error) => return Err(Error::io("read", &error)),
             }
         }
+    }
+
+    /// From here on our parent's end is not ours any more. Not before it says so: until then, what
+    /// we have begun ends with it.
+    pub fn outlive(&mut self) -> Result<()> {
+        self.listen()?;
+        let cleared = set_pdeathsig(None);
+        cleared.map_err(|errno| Error::call("prctl(PR_SET_PDEATHSIG)", errno))?;
+        // It waits for that: had it ended before, so had we.
+        self.report = None;
+        Ok(())
     }
 
     /// Become `program`. Returns only when that failed.
@@ -256,8 +266,9 @@ impl Child<'_> {
     /// Give a child that waits in [`Cue::listen`] what it waits for: at most a line.
     pub fn say(&mut self, words: &str) -> Result<()> {
         match self.go.write_all(format!("{words}\n").as_bytes()) {
-            // It has ended, or has become another program: it has said why.
-            Err(error) => Err(self.blame(Error::io("write", &error))),
+            // It has ended, or has become another program: it has said why. That nobody listens
+            // is no reason for us to be silent.
+            Err(_) => Err(self.blame(Error::input("the child listens no more"))),
             Ok(()) => Ok(()),
         }
     }
@@ -274,7 +285,7 @@ impl Child<'_> {
                 return its;
             }
         }
-        error
+        if self.status.is_some() { self.premature_end() } else { error }
     }
 
     /// Wait until the child has become another program, which closes its pipe, or has ended.
@@ -299,6 +310,31 @@ impl Child<'_> {
             }
         }
         Ok(self.status.unwrap_or_default())
+    }
+
+    /// Send the child what somebody has sent to us for it.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        if self.status.is_none() { self.pass_on(signal, false) } else { Ok(()) }
+    }
+
+    /// Wait until the child has become the program that it was made for; or say why it has not.
+    pub fn await_start(&mut self) -> Result<()> {
+        self.await_exec()?;
+        // It has said something: that is not how one becomes another program.
+        if self.arrived.is_empty() { Ok(()) } else { self.wait().map(drop) }
+    }
+
+    /// Whoever it was for is gone, as when a terminal is closed.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
+    /// From here on the child, which waits in [`Cue::outlive`], lives without us.
+    pub fn release(mut self) -> Result<()> {
+        self.proceed()?;
+        self.await_exec()?;
+        self.status = Some(0);
+        Ok(())
     }
 
     /// Let the child go on, and wait for its end.
@@ -326,6 +362,15 @@ impl Child<'_> {
             let left = PollTimeout::try_from(left + Duration::from_millis(1));
             self.await_event(true, left.unwrap_or(PollTimeout::MAX))?;
         }
+    }
+
+    /// For whoever waits for more than this child, by poll(2): as [`Child::wait`], but without
+    /// waiting. None if the child has not ended. There is something to see whenever the
+    /// descriptor of this value can be read.
+    pub fn look_in(&mut self) -> Result<Option<u8>> {
+        self.heed_signals()?;
+        self.look_after()?;
+        if self.status.is_some() { self.wait().map(Some) } else { Ok(None) }
     }
 
     /// Call `wake` before the child is sent a signal, which it may not notice as it is.
@@ -390,9 +435,15 @@ impl Child<'_> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::call("poll", errno)),
         }
+        self.heed_signals()
+    }
+
+    /// Work through the signals that have arrived.
+    fn heed_signals(&mut self) -> Result<()> {
         while let Some((signal, info)) = self.stage.signals.next() {
             if signal != Signal::SIGCHLD {
-                self.pass_on(signal, &info)?;
+                let from_terminal = info.ssi_code == SI_KERNEL;
+                self.pass_on(signal, from_terminal)?;
             }
         }
         Ok(())
@@ -455,11 +506,11 @@ impl Child<'_> {
     /// We were asked to stop: so is the child. PID 1 of a namespace never gets a signal
     /// that it has no handler for (pid_namespaces(7)), so that we end it for the sender;
     /// with Ctrl-C, only the second time.
-    fn pass_on(&mut self, signal: Signal, info: &siginfo) -> Result<()> {
+    fn pass_on(&mut self, signal: Signal, from_terminal: bool) -> Result<()> {
         let number_one = proc::pids_of(self.own)
             .is_ok_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
-        let deaf = number_one && !proc::hears(self.own, signal);
-        let from_terminal = info.ssi_code == SI_KERNEL;
+        let asks_to_stop = signals::TO_STOP.contains(&signal);
+        let deaf = asks_to_stop && number_one && !proc::hears(self.own, signal);
         let what = match deaf {
             true if signal != Signal::SIGINT || self.warned => Signal::SIGKILL,
             true => {
@@ -497,6 +548,13 @@ const PID: &str = "pid";
 
 /// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
 const SI_KERNEL: i32 = 0x80;
+
+/// What can be read when [`Child::look_in`] has something to see.
+impl AsFd for Child<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stage.signals.as_fd()
+    }
+}
 
 /// A child that nobody waited for is ended: an early return leaves no process behind.
 impl Drop for Child<'_> {

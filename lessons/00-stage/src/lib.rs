@@ -12,6 +12,7 @@
 //! | `exec.rs` | how does a process become another program? |
 //! | `signals.rs` | what happens when somebody presses Ctrl-C? |
 //! | `terminal.rs` | who may read from the terminal? |
+//! | `streams.rs` | where does a program speak whose standard output becomes another's? |
 //! | `live.rs` | how is something shown while it changes? |
 //! | `table.rs` | how are amounts compared at a glance? |
 //! | `ledger.rs` | how is taken back what does not die with its process? |
@@ -36,6 +37,7 @@ mod narrate;
 pub mod proc;
 mod signals;
 mod step;
+mod streams;
 mod table;
 mod terminal;
 mod wire;
@@ -50,6 +52,7 @@ pub use live::Live;
 pub use narrate::{Answer, Look, Stage, descriptor};
 pub use nix::unistd::Pid;
 pub use table::Row;
+pub use terminal::quietly;
 
 /// The exit status of a test that was skipped, as GNU Automake has it.
 const UNTRIED: u8 = 77;

@@ -45,7 +45,8 @@ impl Live<'_> {
             return;
         }
         // That nobody sees it any more is noticed by the next line that is meant to stay.
-        write_all(std::io::stdout(), format!("{ERASE}{line}").as_bytes()).ok();
+        let line = format!("{ERASE}{line}");
+        self.stage.on_output(|to| write_all(to, line.as_bytes())).ok();
         self.drawn = true;
     }
 }
@@ -56,7 +57,7 @@ const ERASE: &str = "\r\x1b[2K";
 impl Drop for Live<'_> {
     fn drop(&mut self) {
         if self.drawn {
-            write_all(std::io::stdout(), ERASE.as_bytes()).ok();
+            self.stage.on_output(|to| write_all(to, ERASE.as_bytes())).ok();
         }
     }
 }

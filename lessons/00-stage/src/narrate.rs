@@ -3,18 +3,20 @@
 //! [`Stage::ask`] asks the kernel and says so in one expression, in strace's words. A test
 //! runs every demonstration under strace and compares: a narration that lies fails.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use colored::Colorize;
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::unistd::{Pid, write};
 
 use crate::error::describe;
 use crate::json::object;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
+use crate::streams::Streams;
 use crate::{Error, Evidence, Flags, Result, Verdict};
 
 /// Where a program speaks, and in what form.
@@ -24,6 +26,8 @@ pub struct Stage {
     steps: bool,
     /// Why nobody can read us any more: then the next request is not made.
     unheard: Cell<Option<Errno>>,
+    /// Where we speak, if not on standard output and error any more.
+    pub(crate) streams: OnceCell<Streams>,
     pub(crate) signals: Signals,
 }
 
@@ -91,16 +95,37 @@ impl Stage {
     pub fn of_lesson(flags: &Flags) -> Result<Stage> {
         let voice = if flags.json { Voice::Json } else { Voice::Lesson };
         let steps = flags.step && io::stdin().is_terminal();
-        Stage::open(voice, !flags.quiet, steps)
+        Stage::open(voice, !flags.quiet, steps, &signals::TO_STOP)
     }
 
     /// The stage of the engine: speaks on standard error, or not at all.
     pub fn of_engine(explain: bool) -> Result<Stage> {
         let voice = if explain { Voice::Explain } else { Voice::Silent };
-        Stage::open(voice, explain, false)
+        Stage::open(voice, explain, false, &signals::TO_PASS_ON)
     }
 
-    fn open(voice: Voice, narrates: bool, steps: bool) -> Result<Stage> {
+    /// A descriptor that can be read when [`Stage::next_signal`] has one.
+    pub fn signals(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
+
+    /// The next signal that has arrived for us, if any.
+    pub fn next_signal(&self) -> Option<Signal> {
+        self.signals.next().map(|(signal, _)| signal)
+    }
+
+    /// Whether somebody has asked us to stop; other signals are passed over.
+    pub fn is_asked_to_stop(&self) -> bool {
+        let mut signals = std::iter::from_fn(|| self.next_signal());
+        signals.any(|signal| signals::TO_STOP.contains(&signal))
+    }
+
+    fn open(
+        voice: Voice,
+        narrates: bool,
+        steps: bool,
+        watched: &[Signal],
+    ) -> Result<Stage> {
         let terminal = match voice {
             Voice::Explain => io::stderr().is_terminal(),
             _ => io::stdout().is_terminal(),
@@ -112,7 +137,8 @@ impl Stage {
             narrates,
             steps,
             unheard: Cell::new(None),
-            signals: Signals::watch()?,
+            streams: OnceCell::new(),
+            signals: Signals::watch(watched)?,
         })
     }
 
@@ -270,8 +296,8 @@ impl Stage {
     pub(crate) fn line(&self, text: &str) {
         let bytes = format!("{text}\n").into_bytes();
         let written = match self.voice {
-            Voice::Lesson | Voice::Json => write_all(io::stdout(), &bytes),
-            Voice::Explain => write_all(io::stderr(), &bytes),
+            Voice::Lesson | Voice::Json => self.on_output(|to| write_all(to, &bytes)),
+            Voice::Explain => self.on_error(|to| write_all(to, &bytes)),
             Voice::Silent => Ok(()),
         };
         // Whatever the reason (EPIPE, ENOSPC, EIO), we are no longer heard.

@@ -18,16 +18,30 @@ pub(crate) struct Signals {
     original: SigSet,
 }
 
+/// What asks a lesson to stop.
+pub(crate) const TO_STOP: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// What somebody may want to say to a container through the engine.
+pub(crate) const TO_PASS_ON: [Signal; 7] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+];
+
 impl Signals {
-    /// Block the signals that ask us to stop, and those that say how a child is.
+    /// Block the signals that are `asked` for, and those that say how a child is.
     #[allow(
         unsafe_code,
         reason = "nix marks every change of a signal's action as unsafe"
     )]
-    pub fn watch() -> Result<Signals> {
-        let asked = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+    pub fn watch(asked: &[Signal]) -> Result<Signals> {
         // Whoever starts us with a signal ignored, as nohup(1) does, wants us to ignore it.
-        let asked = asked.into_iter().filter(|&signal| !proc::ignores("self", signal));
+        let asked = asked.iter().filter(|&&signal| !proc::ignores("self", signal));
+        let asked = asked.copied();
         let watched = SigSet::from_iter(asked.chain([Signal::SIGCHLD]));
         // Were this one ignored, the kernel would not keep our children's exit statuses.
         // SAFETY: no handler runs: this is the default action.

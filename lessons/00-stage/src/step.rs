@@ -3,8 +3,7 @@
 //! For a line on the terminal, and for signals at the same time: Ctrl-C works as ever.
 
 use std::fmt::Display;
-use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use colored::Colorize;
 use nix::errno::Errno;
@@ -24,25 +23,26 @@ impl Stage {
         let shown = shorten(&call.to_string());
         let prompt =
             format!("  {}       {shown}  {}", "next".yellow(), "[Enter]".dimmed());
-        write_all(io::stdout(), prompt.as_bytes())
+        self.on_output(|to| write_all(to, prompt.as_bytes()))
             .map_err(|errno| Error::call("write", errno))?;
-        self.signals.holding(|| self.await_input())?;
-        read(io::stdin(), &mut [0; 256]).map_err(|errno| Error::call("read", errno))?;
+        self.on_input(|input| {
+            self.signals.holding(|| self.await_input(input))?;
+            read(input, &mut [0; 256]).map_err(|errno| Error::call("read", errno))
+        })?;
         // The line that tells the result takes the place of the one that asked.
         let erase = if colored::control::SHOULD_COLORIZE.should_colorize() {
             "\x1b[A\r\x1b[2K"
         } else {
             ""
         };
-        write_all(io::stdout(), erase.as_bytes())
+        self.on_output(|to| write_all(to, erase.as_bytes()))
             .map_err(|errno| Error::call("write", errno))
     }
 
     /// Sleep until something is typed; a child that ends meanwhile is no reason to go on.
-    fn await_input(&self) -> Result<()> {
-        let input = io::stdin();
+    fn await_input(&self, input: BorrowedFd) -> Result<()> {
         loop {
-            let mut watched = [input.as_fd(), self.signals.as_fd()]
+            let mut watched = [input, self.signals.as_fd()]
                 .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             match poll(&mut watched, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}

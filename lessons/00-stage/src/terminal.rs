@@ -44,7 +44,7 @@ impl Terminal {
 
 /// Do something to the terminal from the background: the kernel would stop us with SIGTTOU
 /// for it, but not while we block that signal.
-fn quietly(change: impl FnOnce() -> Option<()>) {
+pub fn quietly(change: impl FnOnce() -> Option<()>) {
     let background = SigSet::from(Signal::SIGTTOU);
     let before = background.thread_swap_mask(SigmaskHow::SIG_BLOCK);
     change();

@@ -1,7 +1,7 @@
 //! What can one say about images?
 
 use std::fs::File;
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -10,7 +10,7 @@ use fakedocker::store::{Name, Store};
 use fakedocker::{archive, images, import};
 use stage::{Error, Result};
 
-use crate::{Inspect, each, registry, show};
+use crate::{Inspect, confirmed, each, registry, show};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -88,6 +88,9 @@ pub struct Images {
     /// The digests of the manifests, too
     #[arg(long)]
     digests: bool,
+    /// Show them by this template, such as "{{.Repository}}:{{.Tag}}", or as json
+    #[arg(long, value_name = "TEMPLATE")]
+    format: Option<String>,
     /// Also those that Docker hides: we hide none
     #[arg(short, long, hide = true)]
     all: bool,
@@ -119,6 +122,12 @@ pub struct History {
     /// All of each line
     #[arg(long)]
     no_trunc: bool,
+    /// Only the IDs
+    #[arg(short, long)]
+    quiet: bool,
+    /// Show the steps by this template, or as json
+    #[arg(long, value_name = "TEMPLATE")]
+    format: Option<String>,
     /// The image's name or ID
     image: String,
 }
@@ -252,6 +261,7 @@ impl Images {
             no_trunc: self.no_trunc,
             digests: self.digests,
             dangling: self.filter.is_some(),
+            format: self.format.clone(),
         };
         images::list(store, &list)?.iter().try_for_each(stage::tell)?;
         Ok(0)
@@ -274,7 +284,12 @@ impl Tag {
 
 impl History {
     pub fn play(&self, store: &Store) -> Result<u8> {
-        let lines = images::history(store, &self.image, self.no_trunc)?;
+        let how = images::History {
+            no_trunc: self.no_trunc,
+            quiet: self.quiet,
+            format: self.format.clone(),
+        };
+        let lines = images::history(store, &self.image, &how)?;
         lines.iter().try_for_each(stage::tell)?;
         Ok(0)
     }
@@ -294,23 +309,10 @@ impl Prune {
         Ok(0)
     }
 
-    /// Whether somebody says yes.
     fn is_confirmed(&self) -> Result<bool> {
-        let what = match self.all {
+        confirmed(match self.all {
             true => "all images on which no container stands",
             false => "all images that have no name",
-        };
-        let question = format!("This will remove {what}. Are you sure? [y/N] ");
-        let asked =
-            stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
-        asked.map_err(|error| Error::io("standard output", &error))?;
-        let mut answer = String::new();
-        stdin()
-            .read_line(&mut answer)
-            .map_err(|error| Error::io("standard input", &error))?;
-        if !stdin().is_terminal() {
-            stage::tell("")?;
-        }
-        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+        })
     }
 }

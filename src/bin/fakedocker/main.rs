@@ -2,6 +2,7 @@
 //!
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,17 +10,21 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{container, control, exec, foreground, inspect, rootless, stats, sys};
+use fakedocker::{control, exec, format, inspect, rootless, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
 mod build;
 mod files;
 mod images;
+mod life;
 mod limits;
+mod lists;
 mod registry;
 mod run;
+mod volumes;
 
+use life::Keys;
 use limits::Limits;
 use run::Run;
 
@@ -39,14 +44,21 @@ struct Cli {
 enum Command {
     /// Run a command in a new container
     Run(Box<Run>),
+    /// Make a container that `start` starts
+    Create(Box<Run>),
     /// Run a command in a running container
     Exec(Exec),
+    #[command(flatten)]
+    Life(life::Command),
     #[command(flatten)]
     Images(images::Command),
     #[command(flatten)]
     Files(files::Command),
-    /// Remove containers that have ended
-    Rm(Containers),
+    #[command(flatten)]
+    Lists(lists::Command),
+    /// What can be done with volumes
+    #[command(subcommand)]
+    Volume(volumes::Command),
     /// Show what is known of containers or images, as JSON
     Inspect(Inspect),
     /// Hold containers to other limits
@@ -55,8 +67,6 @@ enum Command {
     Pause(Containers),
     /// Let them go on
     Unpause(Containers),
-    /// Show what running containers use
-    Stats(Stats),
 }
 
 #[derive(Args)]
@@ -65,6 +75,12 @@ struct Exec {
     /// Let the command read standard input
     #[arg(short, long)]
     interactive: bool,
+    /// Give it a terminal of its own
+    #[arg(short, long)]
+    tty: bool,
+    /// Do not wait for its end
+    #[arg(short, long)]
+    detach: bool,
     /// Set an environment variable, or pass on ours
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -109,16 +125,6 @@ struct Update {
     which: Containers,
 }
 
-#[derive(Args)]
-struct Stats {
-    /// Show it once, and not again and again
-    #[arg(long)]
-    no_stream: bool,
-    /// Names or IDs of containers [default: all that run]
-    #[arg(value_name = "CONTAINER")]
-    containers: Vec<String>,
-}
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -126,7 +132,7 @@ fn main() -> ExitCode {
     };
     let played = play(&cli).map_err(|error| match &cli.command {
         // Only where a command of the user's has a status does a failure of ours need another.
-        Command::Run(_) | Command::Exec(_) => error,
+        Command::Run(_) | Command::Create(_) | Command::Exec(_) => error,
         _ if error.exit_status() == stage::FAILED => error.status(1),
         _ => error,
     });
@@ -142,25 +148,29 @@ fn play(cli: &Cli) -> Result<u8> {
         Ok(store)
     };
     match &cli.command {
-        Command::Run(args) if args.tty => Err(Error::input(
-            "-t, a terminal of the container's own, is not there yet: -i lends it yours",
-        )),
-        Command::Run(args) => {
+        Command::Run(args) | Command::Create(args) => {
             sys::close_inherited()?;
             rootless::check()?;
             if let Some(Network::Container(name)) = &args.network {
                 rootless::enter_with(&root, name, args.explain)?;
             }
-            foreground::run(&store(args.explain)?, &args.options())
+            let store = store(args.explain)?;
+            match cli.command {
+                Command::Create(_) => args.create(&store),
+                _ => args.play(&store),
+            }
         }
         Command::Exec(args) => {
             // It goes where the container is, and is root there.
             sys::close_inherited()?;
+            life::front(args.interactive && !args.detach, args.tty, &Keys::default())?;
             exec::exec(&Store::open(&root)?, &args.options())
         }
         Command::Images(args) => args.play(&store(false)?),
         Command::Files(args) => args.play(|| store(false)),
-        Command::Rm(args) => args.each(&store(false)?, container::remove_ended),
+        Command::Lists(args) => args.play(&store(false)?),
+        Command::Life(args) => args.play(&store(false)?),
+        Command::Volume(args) => args.play(&store(false)?),
         Command::Inspect(args) => {
             let store = store(false)?;
             show(args, |which| inspect_any(&store, which))
@@ -168,9 +178,6 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
         Command::Unpause(args) => args.each(&store(false)?, control::unpause),
-        Command::Stats(args) => {
-            stats::show(&store(false)?, &args.containers, args.no_stream).map(|()| 0)
-        }
     }
 }
 
@@ -200,6 +207,8 @@ impl Exec {
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             interactive: self.interactive,
+            terminal: self.tty,
+            detached: self.detach,
             explain: self.explain,
         }
     }
@@ -228,6 +237,21 @@ fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
         }
     }
     result
+}
+
+/// Whether somebody says yes to removing `what`.
+fn confirmed(what: &str) -> Result<bool> {
+    let question = format!("This will remove {what}. Are you sure? [y/N] ");
+    let asked = stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
+    asked.map_err(|error| Error::io("standard output", &error))?;
+    let mut answer = String::new();
+    stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Error::io("standard input", &error))?;
+    if !stdin().is_terminal() {
+        stage::tell("")?;
+    }
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// A container, else an image.
@@ -262,7 +286,7 @@ fn show(args: &Inspect, inspect: impl Fn(&str) -> Result<Value>) -> Result<u8> {
         None => stage::tell(format!("{:#}", Value::Array(known)))?,
         Some(template) => known
             .iter()
-            .try_for_each(|value| stage::tell(inspect::format(template, value)?))?,
+            .try_for_each(|value| stage::tell(format::fill(template, value)?))?,
     }
     result
 }

@@ -1,22 +1,28 @@
 //! What can one say to `fakedocker run`?
 
-use std::io::{IsTerminal, stdin};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use fakedocker::container::Life;
 use fakedocker::describe::Request;
-use fakedocker::foreground::Options;
+use fakedocker::foreground::{self, Options};
+use fakedocker::life::status_of;
+use fakedocker::monitor::{self, Outcome};
 use fakedocker::network::{self, Network};
+use fakedocker::store::Store;
 use fakedocker::userns::Users;
+use stage::Result;
 
+use crate::life::{self, Kept, Keys};
 use crate::limits::Limits;
+use crate::volumes::Mounts;
 
 #[derive(Args)]
 #[command(
     disable_help_flag = true,
-    override_usage = "fakedocker run [OPTIONS] IMAGE [COMMAND [ARG]...]\n       \
-                      fakedocker run [OPTIONS] --rootfs DIR [COMMAND [ARG]...]"
+    override_usage = "fakedocker run|create [OPTIONS] IMAGE [COMMAND [ARG]...]\n       \
+                      fakedocker run|create [OPTIONS] --rootfs DIR [COMMAND [ARG]...]"
 )]
 pub struct Run {
     /// Remove the container when it ends
@@ -25,9 +31,16 @@ pub struct Run {
     /// Let the container read standard input
     #[arg(short, long)]
     interactive: bool,
-    /// What everybody's fingers type; it comes with lesson 25
-    #[arg(short, long, hide = true)]
-    pub tty: bool,
+    /// Give it a terminal of its own
+    #[arg(short, long)]
+    tty: bool,
+    /// Do not wait for its end: print its ID
+    #[arg(short, long)]
+    detach: bool,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    kept: Kept,
     /// What comes before the command, in place of the image's entrypoint; "" for nothing
     #[arg(long, value_name = "PROGRAM")]
     entrypoint: Option<String>,
@@ -54,9 +67,8 @@ pub struct Run {
         hide_default_value = true
     )]
     userns: Users,
-    /// Show a folder or file of the host in the container
-    #[arg(short, long, value_name = "HOST:CONTAINER[:ro]")]
-    volume: Vec<String>,
+    #[command(flatten)]
+    mounts: Mounts,
     /// The container's network: bridge, host, none or container:NAME [default: bridge];
     /// without root pasta, slirp4netns, host, none [default: the first that is there]
     #[arg(long, value_name = "NETWORK")]
@@ -96,7 +108,27 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn options(&self) -> Options {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        let options = self.options()?;
+        if !self.detach && !self.tty {
+            return foreground::run(store, &options);
+        }
+        let front = match self.detach {
+            true => None,
+            false => Some(life::front(self.interactive, self.tty, &self.keys)?),
+        };
+        match monitor::run(store, &options, front.as_ref())? {
+            Outcome::Runs(id) => stage::tell(id).map(|()| 0),
+            Outcome::Seen(end) => Ok(status_of(end)),
+        }
+    }
+
+    /// Make it, and no more.
+    pub fn create(&self, store: &Store) -> Result<u8> {
+        stage::tell(monitor::create(store, &self.options()?)?).map(|()| 0)
+    }
+
+    fn options(&self) -> Result<Options> {
         let (image, command) = match (&self.rootfs, self.words.split_first()) {
             (None, Some((image, command))) => (Some(image.clone()), command.to_vec()),
             _ => (None, self.words.clone()),
@@ -112,16 +144,17 @@ impl Run {
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             users: self.userns,
-            volumes: self.volume.clone(),
+            volumes: self.mounts.request(),
             network: self.network(),
             limits: self.limits.request(),
             devices: self.device.clone(),
             cgroupns: self.cgroupns == "private",
             read_only: self.read_only,
-            terminal: self.interactive && stdin().is_terminal(),
+            terminal: self.tty,
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
-        Options { request, remove, interactive, explain, at_once: false }
+        let life = Life { detached: self.detach, ..self.kept.life(remove)? };
+        Ok(Options { request, remove, interactive, explain, life })
     }
 
     fn network(&self) -> network::Request {

@@ -16,11 +16,11 @@ use crate::support::rootfs::busybox;
 use crate::support::skip::not_tried;
 
 impl Store {
-    fn ends(&self, args: &[&str]) -> String {
+    pub fn ends(&self, args: &[&str]) -> String {
         self.engine(args).end().assert_status(0).assert_quiet().out.clone()
     }
 
-    fn loads(&self, archive: &Path) -> String {
+    pub fn loads(&self, archive: &Path) -> String {
         self.ends(&["load", "-i", &archive.display().to_string()])
     }
 
@@ -48,16 +48,16 @@ impl Store {
 }
 
 /// Flags with which all shall be the same: as root, and with users of its own where it can be.
-fn as_whom(test: &str) -> Vec<&'static [&'static str]> {
+pub fn as_whom(test: &str) -> Vec<&'static [&'static str]> {
     let mut flags = vec![&[][..], &["--userns", "100000:65536"]];
     if let Some(why) = impossible() {
-        not_tried(&format!("engine::store::{test}"), format!("--userns: {why}"));
+        not_tried(&format!("engine::{test}"), format!("--userns: {why}"));
         flags.pop();
     }
     flags
 }
 
-fn refused(store: &Store, args: &[&str], why: &str) {
+pub fn refused(store: &Store, args: &[&str], why: &str) {
     let ending = store.engine(args).end();
     let line = ending.assert_status(1).assert_one_error();
     assert!(line.contains(why), "{line:?} should say {why:?}");
@@ -203,8 +203,8 @@ fn a_volume_begins_with_what_the_image_has_and_is_in_no_layer() {
         store.loads(&archive(&folder, "keeper", &layers, settings));
         let script = "chown 7:8 /data/a; echo more >> /data/a; cat /data/a; echo x > /new/one/x; \
                       stat -c %u /data/a; mount | grep -c -E ' on (/data|/new/one) '";
-        for flags in as_whom("a_volume_begins_with_what_the_image_has_and_is_in_no_layer")
-        {
+        let test = "store::a_volume_begins_with_what_the_image_has_and_is_in_no_layer";
+        for flags in as_whom(test) {
             let run = store.run(&[flags, &["keeper", "sh", "-c", script]].concat()).end();
             run.assert_status(0).assert_quiet();
             assert_eq!(run.out, "from the image\nmore\n7\n2\n");
@@ -217,9 +217,10 @@ fn a_volume_begins_with_what_the_image_has_and_is_in_no_layer() {
         store.engine(&["run", "--name", "one", "keeper", "sh", "-c", script]).end();
         let kept =
             store.containers().into_iter().find(|path| path.is_dir()).expect("one");
-        assert!(kept.join("volumes/0/a").exists() && kept.join("volumes/1/x").exists());
         assert!(!kept.join("layer/upper/data/a").exists());
-        store.ends(&["rm", "one"]);
+        assert_eq!(store.ends(&["volume", "ls", "-q"]).lines().count(), 2);
+        store.ends(&["rm", "-v", "one"]);
+        assert_eq!(store.ends(&["volume", "ls", "-q"]), "");
         store.assert_no_container();
     });
 }
@@ -272,7 +273,7 @@ fn an_image_of_120_layers_runs() {
         store.loads(&archive(&folder, "many", &layers, Settings::default()));
         let script =
             "ls /data | wc -l; cat /data/last; rm /data/7; echo; ls /data | wc -l";
-        for flags in as_whom("an_image_of_120_layers_runs") {
+        for flags in as_whom("store::an_image_of_120_layers_runs") {
             let run = store.run(&[flags, &["many", "sh", "-c", script]].concat()).end();
             assert_eq!(run.assert_status(0).assert_quiet().out, "120\ndata/119\n119\n");
         }

@@ -71,10 +71,15 @@ fn volumes_that_cannot_be_are_refused() {
         store.on_host("true");
         let before = store.contents();
         let wrong = [
-            "relative:/data",
+            "./relative:/data",
+            "../relative:/data",
+            "a/relative:/data",
+            "x:/data",
+            ".name:/data",
             "/etc:relative",
             "/not/on/this/machine:/data",
-            "/etc",
+            "relative",
+            "/data:ro",
             "",
             ":",
             "/etc:",
@@ -84,6 +89,8 @@ fn volumes_that_cannot_be_are_refused() {
             "/etc:/.",
             "/etc:/data/../../x",
             "/etc:/data:rx",
+            "/etc:/data:nocopy",
+            "name:/data:shared",
             "/etc:/data:ro:ro",
         ];
         for volume in wrong {

@@ -144,11 +144,15 @@ pub fn must_be_said(call: &Call) -> bool {
 }
 
 /// A write to a file of a control group that the kernel has taken: a limit, or a process that
-/// is moved.
+/// is moved. Not a controller that is withdrawn: that is tidying up, after COMMAND's end.
 fn is_to_group(call: &Call) -> bool {
     let to = call.args.first().and_then(|to| to.split_once('<'));
+    let withdraws = call.args.get(1).is_some_and(|text| text.starts_with("\"-"));
+    let withdraws =
+        withdraws && to.is_some_and(|(_, path)| path.contains("subtree_control"));
     call.name == "write"
         && !call.result.starts_with('-')
+        && !withdraws
         && to.is_some_and(|(_, path)| path.starts_with("/sys/fs/cgroup/"))
 }
 

@@ -1,0 +1,3 @@
+//! Lesson 25, the demonstration.
+
+fn main() {}

@@ -1,0 +1,167 @@
+//! What can one say about volumes?
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use fakedocker::limits::units::in_decimals;
+use fakedocker::store::Store;
+use fakedocker::volumes::list::{self, Filters};
+use fakedocker::volumes::{Volumes, asked};
+use serde_json::json;
+use stage::Result;
+
+use crate::{Inspect, confirmed, each, show};
+
+/// What `run` mounts.
+#[derive(Args)]
+pub struct Mounts {
+    /// Mount a volume, which is made if it is not there, or show a folder or file of the host;
+    /// PATH alone: a volume that goes with the container
+    #[arg(short, long, value_name = "[NAME:|HOST:]PATH[:ro,nocopy]")]
+    volume: Vec<String>,
+    /// The same in words: type=volume|bind|tmpfs,source=,target=,readonly
+    #[arg(long, value_name = "KEY=VALUE,...")]
+    mount: Vec<String>,
+    /// Mount a file system in memory: exec, size=64m, mode=1770, uid=, gid=
+    #[arg(long, value_name = "PATH[:OPTIONS]")]
+    tmpfs: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a volume
+    Create(Create),
+    /// List volumes
+    Ls(Ls),
+    /// Remove volumes that no container has
+    Rm(Rm),
+    /// Show what is known of volumes, as JSON
+    Inspect(Inspect),
+    /// Remove all nameless volumes that no container has
+    Prune(Prune),
+}
+
+#[derive(Args)]
+pub struct Create {
+    /// Something to be known of it
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    label: Vec<String>,
+    /// Who keeps it: there is only `local`
+    #[arg(short, long, value_parser = ["local"], hide = true)]
+    driver: Option<String>,
+    /// Its name [default: 64 hexadecimal digits]
+    name: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Ls {
+    /// Only the names
+    #[arg(short, long)]
+    quiet: bool,
+    /// Only volumes for which this holds: dangling=true, name=PART, label=KEY[=VALUE]
+    #[arg(short, long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// json, or a text with fields such as {{.Name}} {{.Driver}} {{.Mountpoint}} {{.Labels}}
+    #[arg(long, value_name = "TEXT")]
+    format: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Rm {
+    /// Although there may be none of this name
+    #[arg(short, long)]
+    force: bool,
+    /// Names of volumes
+    #[arg(required = true, value_name = "VOLUME")]
+    volumes: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Prune {
+    /// Those that have a name, too
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Only volumes for which this holds: label=KEY[=VALUE]
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+}
+
+impl Mounts {
+    pub fn request(&self) -> asked::Request {
+        asked::Request {
+            volumes: self.volume.clone(),
+            mounts: self.mount.clone(),
+            tmpfs: self.tmpfs.clone(),
+        }
+    }
+}
+
+impl Command {
+    pub fn play(&self, store: &Store) -> Result<u8> {
+        let volumes = Volumes::of(store.root());
+        match self {
+            Command::Create(args) => args.play(&volumes),
+            Command::Ls(args) => args.play(&volumes),
+            Command::Rm(args) => each(&args.volumes, |name| {
+                volumes.remove(name, args.force)?;
+                stage::tell(name)
+            }),
+            Command::Inspect(args) => show(args, |name| Ok(json!(volumes.find(name)?))),
+            Command::Prune(args) => args.play(&volumes),
+        }
+    }
+}
+
+impl Create {
+    fn play(&self, volumes: &Volumes) -> Result<u8> {
+        let label = |text: &String| match text.split_once('=') {
+            Some((key, value)) => (key.to_string(), value.to_string()),
+            None => (text.clone(), String::new()),
+        };
+        let labels: BTreeMap<String, String> = self.label.iter().map(label).collect();
+        stage::tell(volumes.create(self.name.as_deref(), labels)?.name)?;
+        Ok(0)
+    }
+}
+
+impl Ls {
+    fn play(&self, volumes: &Volumes) -> Result<u8> {
+        let chosen = list::chosen(volumes, &Filters::read(&self.filter)?)?;
+        match self.quiet {
+            true => chosen.iter().try_for_each(|volume| stage::tell(&volume.name))?,
+            false => {
+                let lines = list::table(&chosen, self.format.as_deref())?;
+                lines.iter().try_for_each(stage::tell)?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Prune {
+    fn play(&self, volumes: &Volumes) -> Result<u8> {
+        let filters = Filters::read(&self.filter)?;
+        if !self.force && !self.is_confirmed()? {
+            return Ok(0);
+        }
+        let (gone, freed) = volumes.prune(|volume| {
+            (self.all || volume.is_nameless()) && filters.want(volume, false)
+        })?;
+        if !gone.is_empty() {
+            stage::tell("Deleted Volumes:")?;
+        }
+        gone.iter().try_for_each(stage::tell)?;
+        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))?;
+        Ok(0)
+    }
+
+    fn is_confirmed(&self) -> Result<bool> {
+        confirmed(match self.all {
+            true => "all volumes that no container has",
+            false => "all volumes without a name that no container has",
+        })
+    }
+}
