@@ -5,11 +5,12 @@
 //! meant, we kill the process or let the call fail; then all go on unhindered. What has become
 //! the user's program is left alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use nix::errno::Errno;
@@ -21,7 +22,7 @@ use nix::unistd::Pid;
 
 use super::calls::{Failure, call};
 use super::point::{Fault, Moment};
-use crate::support::wait::{DEADLINE, slowness, within};
+use crate::support::wait::{DEADLINE, slowness};
 
 /// A call that was made.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ struct Tracer<'w> {
     born: usize,
     /// The shell has become the engine.
     began: bool,
-    has_ended: bool,
+    alive: Arc<Mutex<HashSet<Pid>>>,
     played: Played,
 }
 
@@ -99,66 +100,69 @@ impl<'w> Tracer<'w> {
         ptrace::seize(engine, how).expect("it is ours");
         kill(engine, Signal::SIGCONT).expect("it is ours");
         let tracees = HashMap::from([(engine, Tracee::default())]);
-        let (born, began, has_ended, played) = (0, false, false, Played::default());
-        Tracer { engine, out, err, wrong, tracees, born, began, has_ended, played }
+        let (born, began, played) = (0, false, Played::default());
+        let alive = Arc::new(Mutex::new(HashSet::from([engine])));
+        Tracer { engine, out, err, wrong, tracees, born, began, alive, played }
     }
 
     fn play(mut self) -> Played {
-        let (engine, (done, is_done)) = (self.engine, channel::<()>());
+        let (alive, (done, is_done)) = (Arc::clone(&self.alive), channel::<()>());
         let watchdog = thread::spawn(move || {
             let late = is_done.recv_timeout(DEADLINE * slowness()).is_err();
-            // It is not waited for yet, so that its PID is still its own.
-            late && kill(engine, Signal::SIGKILL).is_ok()
+            if late {
+                // They are not waited for yet, so that their PIDs are still their own.
+                let alive = alive.lock().unwrap_or_else(PoisonError::into_inner);
+                for &pid in alive.iter() {
+                    kill(pid, Signal::SIGKILL).ok();
+                }
+            }
+            late
         });
-        while !self.has_ended {
-            self.follow(WaitPidFlag::empty());
+        // Until the last one is gone, it may hold a lock.
+        while !self.tracees.is_empty() {
+            self.follow();
         }
         done.send(()).ok();
-        // The kernel ends others with it. Until they are gone, they may hold a lock.
-        within(DEADLINE, || {
-            while self.follow(WaitPidFlag::WNOHANG) {}
-            self.tracees.is_empty().then_some(())
-        });
         self.played.hung = watchdog.join().expect("it only waits");
         self.played.out = text(self.out);
         self.played.err = text(self.err);
         self.played
     }
 
-    /// Follow one event. False if there is none, or nobody who could make one.
-    fn follow(&mut self, how: WaitPidFlag) -> bool {
+    /// Follow one event.
+    fn follow(&mut self) {
         // Children of other threads are not ours to wait for.
-        let ours = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD | how;
+        let ours = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         let Ok(event) = waitpid(Pid::from_raw(-1), Some(ours)) else {
-            // Whoever was a thread of the engine has ended without a word.
-            self.tracees.clear();
-            return false;
+            return self.tracees.clear();
         };
         match event {
-            WaitStatus::Exited(pid, status) if pid == self.engine => {
-                self.played.status = Some(status);
-                self.ends(pid);
+            WaitStatus::Exited(pid, status) => {
+                if pid == self.engine {
+                    self.played.status = Some(status);
+                }
+                self.leaves(pid);
             }
-            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) => self.ends(pid),
-            WaitStatus::StillAlive => return false,
+            WaitStatus::Signaled(pid, ..) => self.leaves(pid),
             WaitStatus::PtraceSyscall(pid) => self.at_call(pid),
             WaitStatus::PtraceEvent(pid, _, what) => self.at_event(pid, what),
             WaitStatus::Stopped(pid, signal) => self.go_on(pid, Some(signal)),
             _ => {}
         }
-        true
     }
 
-    fn ends(&mut self, pid: Pid) {
+    /// It is not ours any more.
+    fn leaves(&mut self, pid: Pid) {
         self.tracees.remove(&pid);
-        self.has_ended |= pid == self.engine;
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
     }
 
     /// A child's first stop may come before its parent's word of it.
     fn tracee(&mut self, pid: Pid) -> &mut Tracee {
-        let born = &mut self.born;
+        let (born, alive) = (&mut self.born, &self.alive);
         self.tracees.entry(pid).or_insert_with(|| {
             *born += 1;
+            alive.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
             Tracee { role: *born, is_ready: true, ..Tracee::default() }
         })
     }
@@ -167,7 +171,7 @@ impl<'w> Tracer<'w> {
         self.tracee(pid);
         match what {
             PTRACE_EVENT_EXEC if self.began && is_contained(pid) => {
-                self.tracees.remove(&pid);
+                self.leaves(pid);
                 // Gone already, perhaps: then there is nothing to be left alone.
                 ptrace::detach(pid, None).ok();
                 return;
