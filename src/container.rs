@@ -359,13 +359,13 @@ impl Container {
     pub fn runs(
         &self,
         store: &Store,
-        first: First,
+        first: Option<First>,
         address: Option<Ipv4Addr>,
     ) -> Result<()> {
         let lock = store.lock_containers()?;
         let now = moment();
         self.change(|state| State {
-            first: Some(first),
+            first,
             address,
             created: Some(state.created)
                 .filter(|at| !at.is_empty())
