@@ -30,8 +30,10 @@ pub fn undisturbed<T>(scene: impl FnOnce() -> T) -> T {
     result
 }
 
+type Look = fn() -> BTreeSet<String>;
+
 /// What can be left, and how it is found.
-const KINDS: [(&str, fn() -> BTreeSet<String>); 12] = [
+const KINDS: [(&str, Look); 12] = [
     ("mounts", || lines_of("/proc/thread-self/mountinfo")),
     ("processes", || processes::ours().iter().map(Process::to_string).collect()),
     ("cgroups", || named_below(Path::new("/sys/fs/cgroup"), 4)),

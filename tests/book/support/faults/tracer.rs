@@ -82,6 +82,7 @@ struct Tracee {
 }
 
 impl<'w> Tracer<'w> {
+    #[expect(clippy::zombie_processes, reason = "it is waited for as all tracees are")]
     fn start(command: &Command, wrong: Option<(&'w Moment, Fault)>) -> Tracer<'w> {
         let mut shell = Command::new("sh");
         shell.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]);
