@@ -53,7 +53,8 @@ impl Cue {
                 Ok(1) => words.extend(byte),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Our parent is gone, and PR_SET_PDEATHSIG is about to end us.
-                _ => return Err(Error::call("read", Errno::EPIPE)),
+                Ok(_) => return Err(Error::call("read", Errno::EPIPE)),
+                Err(error) => return Err(Error::io("read", &error)),
             }
         }
     }
@@ -265,8 +266,9 @@ impl Child<'_> {
     /// Give a child that waits in [`Cue::listen`] what it waits for: at most a line.
     pub fn say(&mut self, words: &str) -> Result<()> {
         match self.go.write_all(format!("{words}\n").as_bytes()) {
-            // It has ended, or has become another program: it has said why.
-            Err(error) => Err(self.blame(Error::io("write", &error))),
+            // It has ended, or has become another program: it has said why. That nobody listens
+            // is no reason for us to be silent.
+            Err(_) => Err(self.blame(Error::input("the child listens no more"))),
             Ok(()) => Ok(()),
         }
     }
@@ -283,7 +285,7 @@ impl Child<'_> {
                 return its;
             }
         }
-        error
+        if self.status.is_some() { self.premature_end() } else { error }
     }
 
     /// Wait until the child has become another program, which closes its pipe, or has ended.
