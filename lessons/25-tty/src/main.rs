@@ -19,8 +19,6 @@ use tty::{Pty, Raw, Size};
 mod relay;
 mod witness;
 
-use relay::Relay;
-
 /// Lesson 25: what is `-it`?
 #[derive(Parser)]
 struct Args {
@@ -52,7 +50,7 @@ fn play(stage: &Stage, args: &Args) -> Result<Verdict> {
     let large = outer.unwrap_or(Size { rows: 24, columns: 80 });
     let small = Size { rows: large.rows / 2 + 1, columns: large.columns / 2 + 1 };
     let witness = witness::hear(stage, &pty, large, small)?;
-    let status = run(stage, &pty, &program, args.flags.json)?;
+    let status = relay::run(stage, &pty, &program, args.flags.json)?;
     let after = look(stage, "host", io::stdin())?;
 
     Ok(Verdict::on("-t is a terminal of one's own; -i passes on to it what you type")
@@ -83,25 +81,6 @@ fn make(stage: &Stage) -> Result<(Pty, OwnedFd)> {
     let pty = tty::open(stage, Path::new("/dev/pts/ptmx"))?;
     let slave = tty::other_end(stage, &pty.master)?;
     Ok((pty, slave))
-}
-
-/// Run COMMAND: on that terminal, if we are on one.
-fn run(stage: &Stage, pty: &Pty, program: &Program, json: bool) -> Result<u8> {
-    if !io::stdin().is_terminal() {
-        stage.note("no terminal outside: COMMAND gets what we have, as with -i alone");
-        let status = stage.fork(|cue| cue.exec(stage, program))?.wait();
-        stage.gap();
-        return status;
-    }
-    let mut command = stage.fork(|cue| {
-        tty::take(stage, tty::other_end(stage, &pty.master)?)?;
-        cue.exec(stage, program)
-    })?;
-    command.await_exec()?;
-    // From here on nothing is said: in raw mode, a line's end is none.
-    let status = Relay::begin(&pty.master, json)?.until_the_end_of(&mut command);
-    stage.gap();
-    status
 }
 
 /// Whether `file` is a terminal, and what it does with keys and lines.

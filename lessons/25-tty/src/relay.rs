@@ -4,7 +4,7 @@
 //! the size of the window is no byte, and has to be told. An engine does no more.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -13,11 +13,30 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::read;
-use stage::{Child, Error, Result};
-use tty::Raw;
+use stage::{Child, Error, Program, Result, Stage};
+use tty::{Pty, Raw};
+
+/// Run `program`: on that terminal, if we are on one.
+pub fn run(stage: &Stage, pty: &Pty, program: &Program, json: bool) -> Result<u8> {
+    if !io::stdin().is_terminal() {
+        stage.note("no terminal outside: COMMAND gets what we have, as with -i alone");
+        let status = stage.fork(|cue| cue.exec(stage, program))?.wait();
+        stage.gap();
+        return status;
+    }
+    let mut command = stage.fork(|cue| {
+        tty::take(stage, tty::other_end(stage, &pty.master)?)?;
+        cue.exec(stage, program)
+    })?;
+    command.await_exec()?;
+    // From here on nothing is said: in raw mode, a line's end is none.
+    let status = Relay::begin(&pty.master, json)?.until_the_end_of(&mut command);
+    stage.gap();
+    status
+}
 
 /// Between the terminal that we are on and the master of another one.
-pub struct Relay {
+struct Relay {
     master: File,
     screen: File,
     /// The window was resized, or we were stopped and go on.
@@ -31,7 +50,7 @@ pub struct Relay {
 
 impl Relay {
     /// Put our terminal into raw mode. With `json`, standard output is for events.
-    pub fn begin(master: &OwnedFd, json: bool) -> Result<Relay> {
+    fn begin(master: &OwnedFd, json: bool) -> Result<Relay> {
         fcntl(master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))
             .map_err(|errno| Error::call("fcntl(F_SETFL)", errno))?;
         let screen =
@@ -50,7 +69,7 @@ impl Relay {
     }
 
     /// Pass everything on until `command` has ended: its status.
-    pub fn until_the_end_of(mut self, command: &mut Child) -> Result<u8> {
+    fn until_the_end_of(mut self, command: &mut Child) -> Result<u8> {
         loop {
             let status = command.look_in()?;
             // In this order: what it has printed before its end is there.
