@@ -17,8 +17,8 @@ use crate::network::{self, Setup};
 use crate::rootless;
 use crate::spec::resources::Resources;
 use crate::spec::{
-    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process,
-    Root, STOP_SIGNAL, Spec, absolute,
+    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, INIT, Linux, Mount, NAMESPACES, Namespace,
+    Process, Root, STOP_SIGNAL, Spec, absolute,
 };
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
@@ -62,6 +62,8 @@ pub struct Request {
     pub cgroupns: bool,
     /// Whether standard input is a terminal that the container can use.
     pub terminal: bool,
+    /// Whether an init is number 1, and the command its child.
+    pub init: bool,
 }
 
 impl Request {
@@ -148,7 +150,7 @@ pub fn spec(
         hostname,
         mounts,
         linux: linux(request, network, plan, resources),
-        annotations: annotations(network, from.image),
+        annotations: annotations(request, network, from.image),
     })
 }
 
@@ -343,9 +345,15 @@ fn working_directory(request: &Request, settings: &Settings) -> PathBuf {
     request.cwd.clone().or(said).unwrap_or("/".into())
 }
 
-/// What there is to know of it besides: its network, and the image that it was made from.
-fn annotations(network: &Setup, image: Option<&Image>) -> BTreeMap<String, String> {
+/// What there is to know of it besides: its network, its number 1, and the image that it was
+/// made from.
+fn annotations(
+    request: &Request,
+    network: &Setup,
+    image: Option<&Image>,
+) -> BTreeMap<String, String> {
     let mut all = network.annotations();
+    all.extend(request.init.then(|| (INIT.to_string(), "true".to_string())));
     let Some(image) = image else { return all };
     let settings = &image.config.config;
     let ports = settings.exposed_ports.keys().cloned().collect::<Vec<_>>().join(",");

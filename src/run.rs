@@ -97,8 +97,12 @@ pub fn contain<'s>(
         // Lesson 5, user: whoever the command is to run as.
         become_user(stage, spec)?;
 
-        // And the child becomes the program that it was made for.
-        cue.exec(stage, &program(spec))
+        // And the child becomes the program that it was made for; or its own child does, and
+        // it stays: lesson 24, init.
+        match spec.has_init() {
+            true => init::keep(stage, cue, |cue| cue.exec(stage, &program(spec))),
+            false => cue.exec(stage, &program(spec)),
+        }
     })?;
     if spec.is_connected() {
         first.evidence()?;

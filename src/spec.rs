@@ -151,6 +151,9 @@ pub const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 /// The ports that it listens at, as the image says.
 pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
 
+/// Whether an init is number 1, and the command its child: `true`.
+pub const INIT: &str = "fakedocker.init";
+
 /// The namespaces that every container has for itself.
 pub const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
 
@@ -249,6 +252,11 @@ impl Spec {
     /// Whether somebody connects the container's own network while it starts.
     pub fn is_connected(&self) -> bool {
         self.annotations.get(NETWORK).is_some_and(|name| Network::is_connected(name))
+    }
+
+    /// Whether an init is its number 1, and its command a child of that.
+    pub fn has_init(&self) -> bool {
+        self.annotations.get(INIT).is_some_and(|value| value == "true")
     }
 
     /// What its group is called among ours.

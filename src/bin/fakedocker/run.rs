@@ -28,6 +28,9 @@ pub struct Run {
     /// What everybody's fingers type; it comes with lesson 25
     #[arg(short, long, hide = true)]
     pub tty: bool,
+    /// Stay as number 1, which waits for orphans and passes signals on to the command
+    #[arg(long)]
+    init: bool,
     /// What comes before the command, in place of the image's entrypoint; "" for nothing
     #[arg(long, value_name = "PROGRAM")]
     entrypoint: Option<String>,
@@ -118,6 +121,7 @@ impl Run {
             devices: self.device.clone(),
             cgroupns: self.cgroupns == "private",
             read_only: self.read_only,
+            init: self.init,
             terminal: self.interactive && stdin().is_terminal(),
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
