@@ -9,6 +9,7 @@
 //! | `outside.rs` | and what of the machine can such a container reach? |
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
+//! | `init.rs` | does `--init` do what number 1 must do? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -33,6 +34,7 @@ mod files;
 mod flags;
 mod host;
 mod images;
+mod init;
 mod joining;
 mod killing;
 mod limits;
