@@ -97,12 +97,8 @@ pub fn contain<'s>(
         // Lesson 5, user: whoever the command is to run as.
         become_user(stage, spec)?;
 
-        // And the child becomes the program that it was made for; or its own child does, and
-        // it stays: lesson 24, init.
-        match spec.has_init() {
-            true => init::keep(stage, cue, |cue| cue.exec(stage, &program(spec))),
-            false => cue.exec(stage, &program(spec)),
-        }
+        // And the child becomes the program that it was made for.
+        play(stage, spec, cue)
     })?;
     if spec.is_connected() {
         first.evidence()?;
@@ -110,6 +106,15 @@ pub fn contain<'s>(
         first.say(&word)?;
     }
     Ok(Contained { first, limits })
+}
+
+/// Become the container's program; or, lesson 24, init, let a child of ours do that, and stay
+/// as number 1.
+fn play(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<u8> {
+    match spec.has_init() {
+        true => init::keep(stage, cue, |cue| cue.exec(stage, &program(spec))),
+        false => cue.exec(stage, &program(spec)),
+    }
 }
 
 /// Leave the host's network, if it is not to be shared.

@@ -2,6 +2,7 @@
 //!
 //! With the same container without it as the control.
 
+use std::io::{BufRead, BufReader};
 use std::process::Child;
 
 use nix::sys::signal::{Signal, kill};
@@ -9,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::support::engine::{Ending, Store};
 use crate::support::machine::undisturbed;
-use crate::support::processes::{self, await_one};
+use crate::support::processes;
 use crate::support::student::Student;
 use crate::support::wait::until;
 
@@ -94,15 +95,18 @@ fn the_command_is_number_two_and_its_status_is_passed_on() {
 fn signals_are_for_the_command() {
     undisturbed(|| {
         let store = Store::new();
-        let script = "trap 'echo heard; exit 5' TERM; sh -c 'exec sleep infinity'";
-        let child = container(&store, &["--init"], script);
-        await_one("the shell's child", |process| process.name == "sleep");
-        // The shell is told, and goes on when its child ends, too.
+        let script =
+            "trap 'echo heard; exit 5' TERM; echo ready; while :; do sleep 0.1; done";
+        let mut child = container(&store, &["--init"], script);
+        let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        said.read_line(&mut line).expect("it speaks");
+        assert_eq!(line, "ready\n");
         send(&child, Signal::SIGTERM);
-        let sleep = await_one("the shell's child", |process| process.name == "sleep");
-        sleep.signal(Signal::SIGTERM);
+        said.read_line(&mut line).expect("it speaks");
         let ending = Ending::from(child.wait_with_output().expect("it ends"));
-        assert_eq!(ending.assert_status(5).out, "heard\n");
+        assert_eq!(line, "ready\nheard\n");
+        ending.assert_status(5);
     });
 }
 
