@@ -19,8 +19,8 @@ use crate::rootless;
 use crate::settings;
 use crate::spec::resources::Resources;
 use crate::spec::{
-    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process,
-    Root, STOP_SIGNAL, Spec,
+    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, INIT, Linux, Mount, NAMESPACES, Namespace,
+    Process, Root, STOP_SIGNAL, Spec,
 };
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
@@ -69,6 +69,8 @@ pub struct Request {
     pub cgroupns: bool,
     /// Whether it gets a terminal of its own.
     pub terminal: bool,
+    /// Whether an init is number 1, and the command its child.
+    pub init: bool,
 }
 
 impl Request {
@@ -137,6 +139,7 @@ pub fn spec(
     let asked = wanted(store, request, &settings, &mounts)?;
     let mut annotations = annotations(network, from.image, &asked);
     annotations.extend(request.settings.annotations(&settings.labels)?);
+    annotations.extend(request.init.then(|| (INIT.to_string(), "true".to_string())));
     mounts.extend(asked.mounts);
     mounts.extend(devices);
     let mut spec = Spec {

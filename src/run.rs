@@ -108,7 +108,7 @@ pub fn contain<'s>(
         guards.put_on(stage, || become_user(stage, spec))?;
 
         // And the child becomes the program that it was made for.
-        cue.exec(stage, &program(spec))
+        play(stage, spec, cue)
     })?;
     if spec.is_connected() {
         first.evidence()?;
@@ -116,6 +116,15 @@ pub fn contain<'s>(
         first.say(&word)?;
     }
     Ok(Contained { first, limits })
+}
+
+/// Become the container's program; or, lesson 24, init, let a child of ours do that, and stay
+/// as number 1.
+fn play(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<u8> {
+    match spec.has_init() {
+        true => init::keep(stage, cue, |cue| cue.exec(stage, &program(spec))),
+        false => cue.exec(stage, &program(spec)),
+    }
 }
 
 /// Leave the host's network, if it is not to be shared.

@@ -189,6 +189,8 @@ pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
 
 /// The annotation of a container without guards.
 pub const PRIVILEGED: &str = "fakedocker.privileged";
+/// Whether an init is number 1, and the command its child: `true`.
+pub const INIT: &str = "fakedocker.init";
 
 /// The namespaces that every container has for itself.
 pub const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
@@ -300,6 +302,11 @@ impl Spec {
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.annotations.iter();
         labels.filter_map(|(key, value)| Some((key.strip_prefix(LABEL)?, value.as_str())))
+    }
+
+    /// Whether an init is its number 1, and its command a child of that.
+    pub fn has_init(&self) -> bool {
+        self.annotations.get(INIT).is_some_and(|value| value == "true")
     }
 
     /// What its group is called among ours.

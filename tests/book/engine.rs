@@ -13,6 +13,7 @@
 //! | `attacks.rs` | what does a hostile container try, and what comes of it? |
 //! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
 //! | `settings.rs` | do limits of processes, switches, labels and files of variables do what they say? |
+//! | `init.rs` | does `--init` do what number 1 must do? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -39,6 +40,7 @@ mod files;
 mod flags;
 mod host;
 mod images;
+mod init;
 mod joining;
 mod killing;
 mod life;

@@ -115,6 +115,39 @@ impl Cue {
         child.wait()
     }
 
+    /// Let a child of ours play the rest: it is the one whom our parent hears. We stay, and it
+    /// is for us to wait for it.
+    pub fn leave_to_child(
+        &mut self,
+        stage: &Stage,
+        part: impl FnOnce(&mut Cue) -> Result<u8>,
+    ) -> Result<Pid> {
+        stage.before("fork()")?;
+        let (listen, go) = pipe()?;
+        let forked = fork_plainly().map_err(|errno| Error::call("fork()", errno))?;
+        let ForkResult::Parent { child } = forked else {
+            drop(go);
+            // "fork() = PID" is said first: this ends when our parent closes the pipe.
+            File::from(listen).read_to_end(&mut Vec::new()).ok();
+            self.end(part)
+        };
+        // Had we the pipe, too, nobody could tell when the child becomes COMMAND.
+        self.report = None;
+        stage.after("fork()", &Ok(child))?;
+        Ok(child)
+    }
+
+    /// Play `part`, and end: a failure is for our parent.
+    fn end(&mut self, part: impl FnOnce(&mut Cue) -> Result<u8>) -> ! {
+        let status = part(self).unwrap_or_else(|error| {
+            // If the parent is gone, there is nobody to tell.
+            self.tell(&Message::Failure(error.clone())).ok();
+            error.exit_status()
+        });
+        // No destructor runs: what they would take back belongs to the parent.
+        std::process::exit(status.into())
+    }
+
     /// To become another user clears the wish to die with our parent. It was renewed, but our
     /// parent may have died before that: then nobody has the other end of our pipe.
     fn find_parent(&self) -> Result<()> {
@@ -205,14 +238,7 @@ impl Stage {
 
     /// The child's life, from its birth to its exit.
     fn play(&self, mut cue: Cue, part: impl FnOnce(&mut Cue) -> Result<u8>) -> ! {
-        let ending = self.be_born(&mut cue).and_then(|()| part(&mut cue));
-        let status = ending.unwrap_or_else(|error| {
-            // If the parent is gone, there is nobody to tell.
-            cue.tell(&Message::Failure(error.clone())).ok();
-            error.exit_status()
-        });
-        // No destructor runs: what they would take back belongs to the parent.
-        std::process::exit(status.into())
+        cue.end(|cue| self.be_born(cue).and_then(|()| part(cue)))
     }
 
     fn be_born(&self, cue: &mut Cue) -> Result<()> {

@@ -36,6 +36,9 @@ pub struct Run {
     /// Give it a terminal of its own
     #[arg(short, long)]
     tty: bool,
+    /// Stay as number 1, which waits for orphans and passes signals on to the command
+    #[arg(long)]
+    init: bool,
     /// Do not wait for its end: print its ID
     #[arg(short, long)]
     detach: bool,
@@ -155,6 +158,7 @@ impl Run {
             devices: self.device.clone(),
             cgroupns: self.cgroupns == "private",
             read_only: self.read_only,
+            init: self.init,
             terminal: self.tty,
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);
