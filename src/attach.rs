@@ -9,7 +9,8 @@ use std::io::{IsTerminal, stdin};
 use std::os::fd::{AsFd, OwnedFd};
 
 use stage::{Error, Result, Stage};
-use tty::{DetachKeys, Raw, Size};
+pub use tty::DetachKeys;
+use tty::{Raw, Size};
 
 use crate::container;
 use crate::store::Store;
@@ -86,6 +87,11 @@ impl Front {
         }
         loop {
             if let Some(end) = seat.turn(stage)? {
+                drop(raw);
+                if end == End::Left {
+                    // What comes next begins on a line of its own.
+                    write_all(OURS[2], b"\n")?;
+                }
                 return Ok(end);
             }
             while let Some(signal) = stage.next_signal() {

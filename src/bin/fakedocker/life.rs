@@ -1,13 +1,12 @@
 //! What can one say about the life of a container?
 
 use clap::{Args, Subcommand};
-use fakedocker::attach::{self, Front};
+use fakedocker::attach::{self, DetachKeys, Front};
 use fakedocker::container::{Life, Restart};
 use fakedocker::monitor::{self, Outcome};
 use fakedocker::store::Store;
 use fakedocker::{container, life, logs, signals};
 use stage::{Error, Result};
-use tty::DetachKeys;
 
 use crate::{Containers, each};
 
