@@ -255,12 +255,14 @@ fn raw_mode_ends_with_the_lesson() {
             let lesson = await_one("the lesson", |process| process.name == "tty");
             lesson.signal(signal);
             terminal.await_prompt();
-            if signal == Signal::SIGKILL {
-                await_end("sleep");
-                terminal.enter("stty sane");
-                terminal.await_prompt();
+            if signal != Signal::SIGKILL {
+                assert_modes(&mut terminal);
+                continue;
             }
-            assert_modes(&mut terminal);
+            await_end("sleep");
+            terminal.enter("stty sane");
+            terminal.await_prompt();
+            terminal.assert_usable();
         }
     });
 }

@@ -13,11 +13,14 @@ use stage::{Error, Evidence, Pid, Result, Stage, proc};
 /// on this stage asks for SIGKILL when its parent ends.
 pub fn leave(stage: &Stage) -> Result<Pid> {
     let mut parent = stage.fork(|cue| {
-        let child = stage.fork(|_| {
+        let mut child = stage.fork(|cue| {
+            cue.show(Evidence::default())?;
             loop {
                 pause();
             }
         })?;
+        // Now it has asked for that signal.
+        child.evidence()?;
         let mut told = Evidence::default();
         told.record("child", child.pid());
         cue.report(told)?;

@@ -7,6 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// Let the other end of `master` be opened.
 pub fn unlock(master: &impl AsFd) -> nix::Result<i32> {
@@ -45,6 +46,15 @@ pub fn control(terminal: &impl AsFd) -> nix::Result<i32> {
 pub fn duplicate(file: &impl AsFd, number: RawFd) -> nix::Result<RawFd> {
     // SAFETY: it is standard input, output or error, which nobody owns: none is closed twice.
     Errno::result(unsafe { libc::dup3(file.as_fd().as_raw_fd(), number, 0) })
+}
+
+/// Let the signals that a terminal sends do what they usually do.
+pub fn hear_keys() -> nix::Result<()> {
+    let keys = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP, Signal::SIGHUP];
+    keys.into_iter().try_for_each(|key| {
+        // SAFETY: no handler runs: this is the default action.
+        unsafe { signal(key, SigHandler::SigDfl) }.map(drop)
+    })
 }
 
 /// The size of `terminal`.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, open as open_file};
 use nix::sys::stat::Mode;
 use nix::unistd::setsid;
-use stage::{Result, Stage, descriptor};
+use stage::{Error, Result, Stage, descriptor};
 
 mod calls;
 mod keys;
@@ -58,7 +58,7 @@ pub fn other_end(stage: &Stage, master: impl AsFd) -> Result<OwnedFd> {
     let call = format!("ioctl({}, TIOCGPTPEER, {flags})", descriptor(&master));
     stage.ask(call, || calls::peer(&master, &mut slave))?;
     // The call has succeeded, and it fills this.
-    slave.ok_or_else(|| stage::Error::call("ioctl(TIOCGPTPEER)", nix::errno::Errno::EIO))
+    slave.ok_or_else(|| Error::call("ioctl(TIOCGPTPEER)", nix::errno::Errno::EIO))
 }
 
 /// Have this terminal for our own: it is the one that Ctrl-C is typed at for us, and our
@@ -74,5 +74,8 @@ pub fn take(stage: &Stage, slave: OwnedFd) -> Result<()> {
         let call = format!("dup3({shown}, {number}, 0)");
         stage.ask(call, || calls::duplicate(&slave, number))?;
     }
-    Ok(())
+    // Whoever started us may have let us ignore what is typed at another terminal, as a shell
+    // does for a job in the background.
+    let heard = calls::hear_keys();
+    heard.map_err(|errno| Error::call("rt_sigaction", errno))
 }
