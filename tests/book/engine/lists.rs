@@ -112,7 +112,7 @@ fn containers_are_listed_the_newest_first() {
         let rows: Vec<Vec<&str>> = listed[1..].iter().map(|line| cells(line)).collect();
         let names: Vec<&str> = rows.iter().map(|row| row[row.len() - 1]).collect();
         assert_eq!(names, ["made", "web", "first"], "{listed:#?}");
-        assert_eq!(rows[0][..3], [&rows[0][0], "box", "\"true\""]);
+        assert_eq!(rows[0][1..3], ["box", "\"true\""]);
         assert_eq!(rows[1][..3], [&web[..12], "box", "\"sh -c tail -f /dev/…\""]);
         assert_eq!(rows[0][4], "Created");
         assert!(rows[1][4].starts_with("Up ") && rows[1][4].ends_with(" (Paused)"));
@@ -434,6 +434,23 @@ fn the_engine_tells_of_itself() {
         let version = house.says(&["version", "--format", "{{.Server.Version}}"]);
         assert_eq!(house.says(&["--version"]), format!("fakedocker {version}"));
         assert!(house.says(&["version"]).starts_with(&format!("fakedocker {version}")));
+    });
+}
+
+#[test]
+fn the_word_container_can_stand_before() {
+    undisturbed(|| {
+        let house = House::new();
+        let run = |command: &str| {
+            let run = ["container", "run", "--rm", "--network", "none", "box"];
+            house.end(&[&run[..], &[command]].concat())
+        };
+        run("true").assert_status(0).assert_quiet();
+        run("nonsense").assert_status(127).assert_one_error();
+        house.says(&["container", "create", "--name", "made", "box", "true"]);
+        assert_eq!(house.lines(&["container", "list", "-aq"]).len(), 1);
+        assert_eq!(house.says(&["container", "rm", "made"]), "made\n");
+        house.end(&["container", "rm", "made"]).assert_status(1).assert_one_error();
     });
 }
 
