@@ -7,10 +7,12 @@ use std::process::Child;
 
 use serde_json::Value;
 
+use super::rootless::import;
 use crate::support::engine::{Ending, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes::MARK;
 use crate::support::rootfs::busybox;
+use crate::support::student::Student;
 use crate::support::wait::until;
 
 /// A store with a busybox, whose containers go with it.
@@ -434,6 +436,30 @@ fn the_engine_tells_of_itself() {
         let version = house.says(&["version", "--format", "{{.Server.Version}}"]);
         assert_eq!(house.says(&["--version"]), format!("fakedocker {version}"));
         assert!(house.says(&["version"]).starts_with(&format!("fakedocker {version}")));
+    });
+}
+
+#[test]
+fn who_is_not_root_sees_the_same() {
+    undisturbed(|| {
+        let student = Student::new();
+        import(&student, &busybox(), "box").assert_status(0);
+        let says = |args: &[&str]| {
+            student.engine(args).end().assert_status(0).assert_quiet().out.clone()
+        };
+        let run = ["run", "-d", "-e", MARK, "--network", "none", "--name", "web", "box"];
+        let id = says(&[&run[..], &["tail", "-f", "/dev/null"]].concat());
+        assert_eq!(says(&["ps", "-q", "--no-trunc"]), id);
+        let shown = says(&["top", "web"]);
+        assert_eq!(shown.lines().count(), 2, "{shown}");
+        assert!(shown.ends_with("tail -f /dev/null\n"), "{shown}");
+        let stats = says(&["stats", "--no-stream", "--format", "{{.Name}}"]);
+        assert_eq!(stats, "web\n");
+        assert!(says(&["system", "df"]).contains("Containers      1       1"));
+        assert_eq!(says(&["info", "-f", "{{.Rootless}}"]), "true\n");
+        assert_eq!(says(&["rm", "-f", "web"]), "web\n");
+        let past = ["events", "--since", "1h", "--until", "0s", "--filter", "event=die"];
+        assert_eq!(says(&past).lines().count(), 1);
     });
 }
 
