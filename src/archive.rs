@@ -24,7 +24,7 @@ use crate::bars::{self, Watched};
 use crate::decode::Compression;
 use crate::import;
 use crate::store::aside::Aside;
-use crate::store::{Image, Name, Store, Work};
+use crate::store::{Image, Making, Name, Store};
 
 /// An image in Docker's manifest.json.
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ fn append(
 /// `quiet`: without showing how far it is.
 pub fn load(store: &Store, source: &Path, quiet: bool) -> Result<Vec<Image>> {
     let (reader, length) = import::open(source)?;
-    let work = store.work()?;
+    let work = store.making()?;
     let hidden = ProgressBar::hidden;
     let bar = if quiet { hidden() } else { bars::bytes("loading", length) };
     // What a stranger has packed is unpacked like a layer: no name leads out of the draft.
@@ -141,7 +141,7 @@ pub fn load(store: &Store, source: &Path, quiet: bool) -> Result<Vec<Image>> {
 struct Archive<'a> {
     root: Root,
     store: &'a Store,
-    work: &'a Work,
+    work: &'a Making<'a>,
 }
 
 impl Archive<'_> {

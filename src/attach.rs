@@ -4,7 +4,7 @@
 //! ours is in raw mode meanwhile, so that every key is its business; but for those by which one
 //! leaves it (lesson 25).
 
-use std::io::ErrorKind::{Interrupted, WouldBlock};
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset, Interrupted, WouldBlock};
 use std::io::{IsTerminal, stdin};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -115,6 +115,9 @@ pub fn tell(visit: &OwnedFd, message: &Message) -> Result<()> {
                 await_any(&[Want::Write(visit.as_fd())], None)?;
             }
             // It has gone: what it said before is still to be read.
+            Err(error) if !matches!(error.kind(), BrokenPipe | ConnectionReset) => {
+                return Err(Error::io("send", &error));
+            }
             _ => return Ok(()),
         }
     }

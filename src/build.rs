@@ -25,7 +25,7 @@ use user::Numbers;
 
 use crate::decode::decode;
 use crate::network::Network;
-use crate::store::{Name, Store, Work};
+use crate::store::{Making, Name, Store};
 use context::Context;
 use dockerfile::{Action, Dockerfile, Instruction};
 use put::Room;
@@ -71,7 +71,7 @@ struct Build<'b> {
     store: &'b Store,
     options: &'b Options,
     /// While it lives, nothing that we make is collected.
-    work: Work,
+    work: Making<'b>,
     context: Context,
     escape: char,
     sections: Vec<Section>,
@@ -100,7 +100,7 @@ pub fn build(store: &Store, options: &Options) -> Result<Digest> {
     let mut build = Build {
         store,
         options,
-        work: store.work()?,
+        work: store.making()?,
         context,
         escape,
         sections,

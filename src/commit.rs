@@ -37,7 +37,7 @@ pub struct Options {
 pub fn commit(store: &Store, options: &Options) -> Result<Digest> {
     let which = &options.container;
     let name = options.name.as_deref().map(Name::of_image).transpose()?;
-    let work = store.work()?;
+    let work = store.making()?;
     let known = container::known(store, which, &store.lock_containers()?)?;
     let _held = known.hold();
     let parent = known.spec.annotations.get(IMAGE_ID).ok_or_else(|| {

@@ -359,13 +359,13 @@ impl Container {
     pub fn runs(
         &self,
         store: &Store,
-        first: First,
+        first: Option<First>,
         address: Option<Ipv4Addr>,
     ) -> Result<()> {
         let lock = store.lock_containers()?;
         let now = moment();
         self.change(|state| State {
-            first: Some(first),
+            first,
             address,
             created: Some(state.created)
                 .filter(|at| !at.is_empty())
@@ -615,8 +615,9 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
             Ok(Some(format!("container {short}: its engine was killed, kept as ended")))
         }
         state => {
-            let name = state.and_then(|state| state.name);
-            remove(store.root(), folder, name.as_deref(), true)?;
+            // Without a state, it has no volumes yet, or keeps them.
+            let (volumes, name) = (state.is_some(), state.and_then(|state| state.name));
+            remove(store.root(), folder, name.as_deref(), volumes)?;
             Ok(Some(format!("container {short}: removed")))
         }
     }
@@ -626,9 +627,11 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
 fn sweep_names(store: &Store) -> Result<()> {
     for name in entries(&names_of(store.root()))? {
         let link = names_of(store.root()).join(&name);
-        let id = fs::read_link(&link).unwrap_or_default();
-        if !store.containers().join(id).is_dir() {
-            fs::remove_file(&link).map_err(|error| Error::io(link.display(), &error))?;
+        let failed = |error| Error::io(link.display(), &error);
+        let id = fs::read_link(&link).map_err(failed)?;
+        // Only what is certainly not there: any other failure says nothing about it.
+        if !store.containers().join(id).try_exists().map_err(failed)? {
+            fs::remove_file(&link).map_err(failed)?;
         }
     }
     Ok(())
@@ -681,15 +684,20 @@ fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()> {
     sync_folder(folder)
 }
 
-/// The name first: it must never lead to a container that is half gone. It may be another's,
-/// if we were killed before we could take it. Then its nameless `volumes`, which nobody would
-/// know as its own any more.
+/// Its nameless `volumes` first, which nobody would know as its own any more. Then the state:
+/// without it, the next command goes on if we are killed. Then the name: it must never lead to a
+/// container that is half gone. It may be another's, if we were killed before we could take it.
 fn remove(root: &Path, folder: &Path, name: Option<&str>, volumes: bool) -> Result<()> {
-    drop_name(root, folder, name)?;
     let spec: Option<Spec> = read_json(&folder.join("config.json"))?;
     if let (true, Some(spec), Some(id)) = (volumes, spec, folder.file_name()) {
         Volumes::of(root).remove_nameless(&id.to_string_lossy(), &spec)?;
     }
+    let state = folder.join("state.json");
+    match fs::remove_file(&state) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        removed => removed.map_err(|error| Error::io(state.display(), &error))?,
+    }
+    drop_name(root, folder, name)?;
     fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
 }
 

@@ -10,6 +10,7 @@ use stage::{Error, Result};
 use user::Numbers;
 
 use crate::container::Plan;
+use crate::guards::{self, Capabilities};
 use crate::host::View;
 use crate::limits;
 use crate::limits::devices::Device;
@@ -18,8 +19,8 @@ use crate::rootless;
 use crate::settings;
 use crate::spec::resources::Resources;
 use crate::spec::{
-    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, Linux, Mount, NAMESPACES, Namespace, Process,
-    Root, STOP_SIGNAL, Spec,
+    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, INIT, Linux, Mount, NAMESPACES, Namespace,
+    Process, Root, STOP_SIGNAL, Spec,
 };
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
@@ -60,12 +61,16 @@ pub struct Request {
     pub network: network::Request,
     /// What it may use.
     pub limits: limits::request::Request,
+    /// What it may do.
+    pub guards: guards::Request,
     /// Devices of the host's: `HOST[:CONTAINER][:rwm]`
     pub devices: Vec<String>,
     /// Whether it sees its group as the topmost one.
     pub cgroupns: bool,
     /// Whether it gets a terminal of its own.
     pub terminal: bool,
+    /// Whether an init is number 1, and the command its child.
+    pub init: bool,
 }
 
 impl Request {
@@ -129,17 +134,15 @@ pub fn spec(
     let (devices, resources) = resources(request)?;
     let short_id: String = plan.id.chars().take(12).collect();
     let hostname = request.hostname.clone().unwrap_or(short_id);
-    let mut mounts = match &from.view {
-        Some(view) => view.mounts(plan)?,
-        None => vec![overlay(Path::new("/"), &lower, plan)?],
-    };
+    let mut mounts = ground(from, &lower, plan)?;
     mounts.extend(furniture(store, request, plan, network)?);
     let asked = wanted(store, request, &settings, &mounts)?;
     let mut annotations = annotations(network, from.image, &asked);
     annotations.extend(request.settings.annotations(&settings.labels)?);
+    annotations.extend(request.init.then(|| (INIT.to_string(), "true".to_string())));
     mounts.extend(asked.mounts);
     mounts.extend(devices);
-    Ok(Spec {
+    let mut spec = Spec {
         oci_version: "1.2.0".into(),
         process: process(request, &settings, &lower, &hostname)?,
         root: Root { path: plan.rootfs(), readonly: request.read_only },
@@ -147,7 +150,17 @@ pub fn spec(
         mounts,
         linux: linux(request, network, plan, resources)?,
         annotations,
-    })
+    };
+    request.guards.read()?.write(&mut spec);
+    Ok(spec)
+}
+
+/// The mounts that it stands on.
+fn ground(from: &Base, lower: &[PathBuf], plan: &Plan) -> Result<Vec<Mount>> {
+    match &from.view {
+        Some(view) => view.mounts(plan),
+        None => Ok(vec![overlay(Path::new("/"), lower, plan)?]),
+    }
 }
 
 /// What runs in it, and as whom.
@@ -167,6 +180,8 @@ fn process(
         cwd: working_directory(request, settings),
         user: rootless::possible(user, request.users, &Numbers::here()?)?,
         rlimits: request.settings.rlimits()?,
+        capabilities: Capabilities::default(),
+        no_new_privileges: true,
     })
 }
 
@@ -208,9 +223,15 @@ fn wanted(
 /// The devices that it gets nodes for, and what it may use.
 fn resources(request: &Request) -> Result<(Vec<Mount>, Resources)> {
     let devices = request.devices.iter().map(|text| Device::read(text));
-    let devices = devices.collect::<Result<Vec<_>>>()?;
-    let resources =
-        Resources { devices: limits::devices::rules(&devices), ..request.limits.read()? };
+    let mut devices = devices.collect::<Result<Vec<_>>>()?;
+    let rules = match request.guards.privileged {
+        true => {
+            devices.extend(limits::devices::all());
+            Vec::new()
+        }
+        false => limits::devices::rules(&devices),
+    };
+    let resources = Resources { devices: rules, ..request.limits.read()? };
     Ok((devices.into_iter().map(|device| device.mount).collect(), resources))
 }
 
@@ -235,6 +256,7 @@ fn linux(
         sysctl: request.settings.sysctl()?,
         masked_paths: paths(&MASKED),
         readonly_paths: paths(&READ_ONLY),
+        seccomp: None,
     })
 }
 

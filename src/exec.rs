@@ -5,6 +5,7 @@
 use std::io::{IsTerminal, stdin};
 use std::path::PathBuf;
 
+use caps::Set;
 use enter::Kind;
 use pids::rlimits;
 use stage::{Child, Error, Evidence, Pid, Result, Stage};
@@ -13,6 +14,7 @@ use user::Numbers;
 
 use crate::container::{self, First};
 use crate::describe;
+use crate::guards::{Capabilities, Guards};
 use crate::relay::Relay;
 use crate::rootless;
 use crate::run::{become_user, enter_working_directory, program};
@@ -38,6 +40,8 @@ pub struct Options {
     pub user: Option<String>,
     /// Let the command read our standard input.
     pub interactive: bool,
+    /// Give it all capabilities, and let it call everything.
+    pub privileged: bool,
     /// Give it a terminal of its own.
     pub terminal: bool,
     /// Do not wait for it.
@@ -61,6 +65,10 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     describe::set_environment(&mut spec.process.env, &options.env)?;
     if let Some(cwd) = &options.cwd {
         spec.process.cwd.clone_from(cwd);
+    }
+    if options.privileged {
+        spec.process.capabilities = Capabilities::of(Set::all());
+        (spec.process.no_new_privileges, spec.linux.seccomp) = (false, None);
     }
     spec.process.terminal = options.terminal;
     spec.check()?;
@@ -90,6 +98,7 @@ fn enter(
     options: &Options,
     at_start: impl FnOnce() -> Result<()>,
 ) -> Result<u8> {
+    let guards = Guards::of(spec)?;
     // From inside, its group is not seen any more.
     let group = limits::group_of(spec, running_pid(first, &options.container)?)?;
     let way_in =
@@ -97,12 +106,15 @@ fn enter(
     rlimits::allow(stage, &limits_of(spec))?;
     join(store, stage, spec, first, &options.container)?;
     let (its, ours) = streams(stage, spec, options)?;
+    // The guest is in the container with all that we have open, and our rights.
+    sys::hide()?;
     let mut guest = stage.fork(|cue| {
         // Lesson 9: what it uses is the container's, too.
         way_in.as_ref().map_or(Ok(()), |way_in| way_in.enter(stage))?;
         enter_working_directory(&spec.process.cwd)?;
         its.take(stage, spec.process.user.uid)?;
-        become_user(stage, spec)?;
+        // Lessons 22 and 23: no more than the container's own may.
+        guards.put_on(stage, || become_user(stage, spec))?;
         cue.exec(stage, &program(spec))
     })?;
     drop(its);

@@ -147,7 +147,7 @@ fn repository_and_tag(name: Option<&Name>) -> (String, String) {
 /// Give the image `which` another name as well.
 pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
     let name = Name::of_image(name)?;
-    let _work = store.work()?;
+    let _work = store.making()?;
     let image = store.image(which)?;
     store.keep(&image.manifest, std::slice::from_ref(&name))?;
     tell(store, "tag", &image, name.full());

@@ -41,7 +41,7 @@ pub fn import(store: &Store, source: &Path, request: &Request) -> Result<Image> 
     let mut config = describe(source, request);
     build::change(&mut config, &request.changes)?;
     let (reader, length) = open(source)?;
-    let work = store.work()?;
+    let work = store.making()?;
     let bar = bars::bytes("importing", length);
     let kept = keep(store, Watched::new(reader, &bar));
     bar.finish_and_clear();

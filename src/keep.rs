@@ -150,12 +150,12 @@ impl Kept<'_> {
         }
         contained.limits.let_hear(first)?;
         first.await_start()?;
-        // If it has ended already, there is nobody to join.
-        if let Ok(namespace) = proc::namespace_of(first.pid(), "pid") {
-            let first = First { pid: first.pid().as_raw(), namespace };
-            self.container.runs(self.store, first, address)?;
-            self.container.tell(self.store, "start", &self.spec, &[]);
-        }
+        // If it has ended already, there is nobody to join; but it has been started.
+        let namespace = proc::namespace_of(first.pid(), "pid").ok();
+        let pid = first.pid().as_raw();
+        let first = namespace.map(|namespace| First { pid, namespace });
+        self.container.runs(self.store, first, address)?;
+        self.container.tell(self.store, "start", &self.spec, &[]);
         Ok(())
     }
 

@@ -30,6 +30,7 @@
 //! | `format.rs` | how does somebody want to see it? |
 //! | `filters.rs` | what does `--filter KEY=VALUE` ask for? |
 //! | `when.rs` | which moment does somebody mean by `--since`? |
+//! | `guards.rs` | what may a container do? |
 //! | `exec.rs` | how does another process get into a running container? |
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
@@ -83,6 +84,7 @@ pub mod exec;
 pub mod filters;
 pub mod foreground;
 pub mod format;
+pub mod guards;
 pub mod host;
 pub mod images;
 pub mod import;

@@ -25,7 +25,9 @@ const PATIENCE: u32 = 10;
 /// that does not run is as it should be.
 pub fn stop(store: &Store, which: &str, seconds: Option<i64>) -> Result<()> {
     let known = find(store, which)?;
-    let Some(visit) = talk::visit(known.folder())? else { return Ok(()) };
+    let Some(visit) = talk::visit(known.folder())? else {
+        return known.hold().map(drop).ok_or_else(|| not_answering(which));
+    };
     let signal = stop_signal(&known)?;
     tell(&visit, &Message::LetEnd)?;
     tell(&visit, &Message::Signal(signal))?;
@@ -72,6 +74,12 @@ pub fn kill(store: &Store, which: &str, signal: Option<&str>) -> Result<()> {
 
 fn not_running(which: &str) -> Error {
     Error::input(format!("container {which:?} is not running")).status(1)
+}
+
+fn not_answering(which: &str) -> Error {
+    Error::input(format!("container {which:?} does not answer"))
+        .status(1)
+        .hint("it may be about to start, or to end: try again")
 }
 
 /// Wait until it has ended: its exit status. One that does not run has ended.

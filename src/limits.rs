@@ -30,6 +30,8 @@ pub struct Limits {
     entrance: Option<Entrance>,
     /// Whether the container sees it as the topmost one.
     is_top: bool,
+    /// Whether it may write to its files.
+    is_open: bool,
 }
 
 impl Limits {
@@ -37,7 +39,9 @@ impl Limits {
     pub fn make(stage: &Stage, spec: &Spec) -> Result<Limits> {
         let group = make_group(stage, spec)?;
         let entrance = group.as_ref().map(Group::open).transpose()?;
-        Ok(Limits { group, entrance, is_top: spec.namespace("cgroup").is_some() })
+        let (is_top, is_open) =
+            (spec.namespace("cgroup").is_some(), spec.is_privileged());
+        Ok(Limits { group, entrance, is_top, is_open })
     }
 
     /// Enter the group.
@@ -45,12 +49,12 @@ impl Limits {
         self.entrance.as_ref().map_or(Ok(()), |entrance| entrance.enter(stage))
     }
 
-    /// Show the group at /sys/fs/cgroup, read-only, to who sees it as the topmost one.
+    /// Show the group at /sys/fs/cgroup, read-only for most, to who sees it as the topmost one.
     pub fn show(&self, stage: &Stage, root: &Root) -> Result<()> {
         let Some(group) = self.group.as_ref().filter(|_| self.is_top) else {
             return Ok(());
         };
-        match cgroup_ns::mount(stage, root, &group.hierarchies(), true) {
+        match cgroup_ns::mount(stage, root, &group.hierarchies(), !self.is_open) {
             // Root of a user namespace may be refused. Then there is nothing to see.
             Err(error) if error.is_refusal() => Ok(()),
             mounted => mounted,

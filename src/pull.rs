@@ -19,7 +19,7 @@ use crate::registry::progress::Progress;
 use crate::registry::several::each_once;
 use crate::registry::{self, Access, Registry, Trouble};
 use crate::store::incoming::{Whole, forget};
-use crate::store::{Image, Name, Store, Work};
+use crate::store::{Image, Making, Name, Store};
 use choose::Found;
 
 mod choose;
@@ -57,7 +57,7 @@ pub fn pull(store: &Store, name: &Name, options: &Options) -> Result<Pulled> {
     if name.is_host() {
         return Err(Error::input("`host` is the machine itself: it is in no registry"));
     }
-    let work = store.work()?;
+    let work = store.making()?;
     let registry = Registry::connect(name, Access::Pull, &options.registry)?;
     let machine = options.platform.clone().unwrap_or_else(Platform::here);
     let found = choose::find(&registry, name, &machine)?;
@@ -71,12 +71,8 @@ pub fn pull(store: &Store, name: &Name, options: &Options) -> Result<Pulled> {
     let unpacking = progress.wait("unpacking");
     let added = add(store, &work, name, &found, &blobs);
     unpacking.finish_and_clear();
-    let image = added.inspect_err(|_| {
-        drop(work);
-        found.blobs().for_each(|blob| forget(store, blob));
-        // What stays is rubbish, for a later command. The failure itself is what is told.
-        store.collect().ok();
-    })?;
+    let forget = |_: &Error| found.blobs().for_each(|blob| forget(store, blob));
+    let image = added.inspect_err(forget)?;
     Ok(Pulled { image, digest, is_new: true })
 }
 
@@ -120,7 +116,7 @@ fn bring(
 
 fn add(
     store: &Store,
-    work: &Work,
+    work: &Making,
     name: &Name,
     found: &Found,
     blobs: &[Whole],

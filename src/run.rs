@@ -15,6 +15,7 @@ use overlay::Layers;
 use pids::rlimits;
 use stage::{Child, Cue, Error, Evidence, Pid, Program, Result, Stage};
 
+use crate::guards::Guards;
 use crate::limits::Limits;
 use crate::settings::limits_of;
 use crate::spec::{Spec, User};
@@ -40,6 +41,9 @@ pub fn contain<'s>(
     streams: &ItsEnds,
     connect: impl FnOnce(Pid) -> Result<String>,
 ) -> Result<Contained<'s>> {
+    // What cannot be is refused before anything is touched.
+    let guards = Guards::of(spec)?;
+
     // Lesson 9, cgroup: a group, and with lessons 10 to 16 its limits, before anybody is in
     // it who could use more.
     let limits = Limits::make(stage, spec)?;
@@ -99,11 +103,12 @@ pub fn contain<'s>(
         // Lesson 25, tty: a terminal of its own, if it is to have one, and not ours.
         streams.take(stage, spec.process.user.uid)?;
 
-        // Lesson 5, user: whoever the command is to run as.
-        become_user(stage, spec)?;
+        // Lessons 22, caps, and 23, seccomp, with lesson 5, user, in between: what root may
+        // and what can be called, and whoever the command is to run as.
+        guards.put_on(stage, || become_user(stage, spec))?;
 
         // And the child becomes the program that it was made for.
-        cue.exec(stage, &program(spec))
+        play(stage, spec, cue)
     })?;
     if spec.is_connected() {
         first.evidence()?;
@@ -111,6 +116,15 @@ pub fn contain<'s>(
         first.say(&word)?;
     }
     Ok(Contained { first, limits })
+}
+
+/// Become the container's program; or, lesson 24, init, let a child of ours do that, and stay
+/// as number 1.
+fn play(stage: &Stage, spec: &Spec, cue: &mut Cue) -> Result<u8> {
+    match spec.has_init() {
+        true => init::keep(stage, cue, |cue| cue.exec(stage, &program(spec))),
+        false => cue.exec(stage, &program(spec)),
+    }
 }
 
 /// Leave the host's network, if it is not to be shared.
@@ -227,7 +241,10 @@ pub(crate) fn stack(
 /// Enter the working directory, which is made if the image has none.
 pub(crate) fn enter_working_directory(cwd: &Path) -> Result<()> {
     let entered = fs::create_dir_all(cwd).and_then(|()| std::env::set_current_dir(cwd));
-    entered.map_err(|error| {
+    // /proc/self/fd has names for what we have open, the host's folders among it. From there
+    // the kernel knows no path to where we are (CVE-2024-21626).
+    let inside = entered.and_then(|()| std::env::current_dir());
+    inside.map(drop).map_err(|error| {
         Error::io(format!("the working directory {cwd:?}"), &error)
             .hint("-w takes a folder of the container")
     })

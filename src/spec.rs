@@ -13,11 +13,13 @@ use std::path::{Component, Path, PathBuf};
 
 use mount::furnish::Mount as Entry;
 use overlay::Layers;
+use seccomp::Profile;
 use serde::{Deserialize, Serialize};
 use stage::{Error, Result};
 use user::{Line, Maps};
 
 use self::resources::Resources;
+use crate::guards::Capabilities;
 use crate::network::{NETWORK, Network};
 use crate::settings;
 
@@ -46,6 +48,7 @@ pub struct Spec {
 
 /// The container's first process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Process {
     /// Whether it has a terminal of its own (lesson 25).
     #[serde(default)]
@@ -62,6 +65,12 @@ pub struct Process {
     /// What each of its processes may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rlimits: Vec<Rlimit>,
+    /// What it may do of what root may.
+    #[serde(default)]
+    pub capabilities: Capabilities,
+    /// Whether no program gives it more.
+    #[serde(default)]
+    pub no_new_privileges: bool,
 }
 
 /// A limit of each process (getrlimit(2)); 2^64-1 stands for none.
@@ -138,6 +147,9 @@ pub struct Linux {
     pub masked_paths: Vec<PathBuf>,
     /// Paths that nobody in the container can write to.
     pub readonly_paths: Vec<PathBuf>,
+    /// Which calls it may make; all, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Profile>,
 }
 
 /// A range of users or groups.
@@ -174,6 +186,11 @@ pub const LABEL: &str = "fakedocker.label.";
 pub const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 /// The ports that it listens at, as the image says.
 pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
+
+/// The annotation of a container without guards.
+pub const PRIVILEGED: &str = "fakedocker.privileged";
+/// Whether an init is number 1, and the command its child: `true`.
+pub const INIT: &str = "fakedocker.init";
 
 /// The namespaces that every container has for itself.
 pub const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
@@ -276,10 +293,20 @@ impl Spec {
         self.annotations.get(NETWORK).is_some_and(|name| Network::is_connected(name))
     }
 
+    /// Whether it was made without guards.
+    pub fn is_privileged(&self) -> bool {
+        self.annotations.contains_key(PRIVILEGED)
+    }
+
     /// The user's labels: their keys and values.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.annotations.iter();
         labels.filter_map(|(key, value)| Some((key.strip_prefix(LABEL)?, value.as_str())))
+    }
+
+    /// Whether an init is its number 1, and its command a child of that.
+    pub fn has_init(&self) -> bool {
+        self.annotations.get(INIT).is_some_and(|value| value == "true")
     }
 
     /// What its group is called among ours.

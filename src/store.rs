@@ -55,6 +55,14 @@ pub struct Work {
     _using: File,
 }
 
+/// The same for who puts blobs and layers there. Dropped, what is on no list by then goes; if we
+/// are killed, by the next command.
+#[derive(Debug)]
+pub struct Making<'s> {
+    store: &'s Store,
+    work: Option<Work>,
+}
+
 /// An image on the list.
 #[derive(Debug, Clone)]
 pub struct Image {
@@ -70,6 +78,14 @@ pub struct Image {
     pub layers: Vec<PathBuf>,
     /// The bytes in its files, layer by layer.
     pub sizes: Vec<u64>,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        drop(self.work.take());
+        // What stays is collected by the next command.
+        self.store.collect().ok();
+    }
 }
 
 impl Image {
@@ -133,6 +149,13 @@ impl Store {
         Ok(Work { _using: self.lock("using", File::lock_shared)? })
     }
 
+    /// To be held by whoever makes blobs or layers, until a list or a container has them.
+    pub fn making(&self) -> Result<Making<'_>> {
+        let work = Some(self.work()?);
+        self.note_rubbish()?;
+        Ok(Making { store: self, work })
+    }
+
     /// The image `which`: a name, an ID or the beginning of one.
     pub fn image(&self, which: &str) -> Result<Image> {
         // What the list leads to must not go before we have read it.
@@ -171,7 +194,7 @@ impl Store {
     /// list under these names; without one it is dangling.
     pub fn add(
         &self,
-        work: &Work,
+        work: &Making,
         manifest: &Descriptor,
         names: &[Name],
     ) -> Result<Image> {
@@ -180,7 +203,7 @@ impl Store {
     }
 
     /// The same, but on no list: it stays as long as the work, or if the cache knows it.
-    pub fn unlisted(&self, _work: &Work, manifest: &Descriptor) -> Result<Image> {
+    pub fn unlisted(&self, _work: &Making, manifest: &Descriptor) -> Result<Image> {
         let text = self.layout.read(manifest)?;
         let parts = Manifest::parse(&text)?;
         let config = Config::parse(&self.layout.read(&parts.config)?)?;
@@ -210,6 +233,8 @@ impl Store {
         let before = index.clone();
         let result = change(&mut index);
         if index != before {
+            // It is written aside, and that stays if we are killed.
+            self.note_rubbish()?;
             self.layout.set_index(&index)?;
             sync_folder(&self.root)?;
         }
@@ -219,9 +244,7 @@ impl Store {
     /// Take away blobs and layers that nobody wants. If somebody may be about to, a later command
     /// does it.
     pub fn collect(&self) -> Result<()> {
-        let rubbish = self.rubbish();
-        let noted = File::create(&rubbish);
-        noted.map_err(|error| Error::io(rubbish.display(), &error))?;
+        self.note_rubbish()?;
         let using = self.open_lock("using")?;
         if using.try_lock().is_err() {
             return Ok(());
@@ -234,11 +257,19 @@ impl Store {
             |path: &Path| path.file_name().is_some_and(|name| blobs.contains(name));
         remove_all(&self.layout.blobs(), |path| !is_wanted(path))?;
         remove_all(&self.incoming(), |path| !incoming::is_part(path))?;
+        remove_all(&self.root, |path| path.extension().is_some_and(|end| end == "new"))?;
+        let rubbish = self.rubbish();
         match fs::remove_file(&rubbish) {
             // Somebody else has collected since we noted it.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(|error| Error::io(rubbish.display(), &error)),
         }
+    }
+
+    fn note_rubbish(&self) -> Result<()> {
+        let rubbish = self.rubbish();
+        let noted = File::create(&rubbish).map(drop);
+        noted.map_err(|error| Error::io(rubbish.display(), &error))
     }
 
     /// The names of the blobs and the folders of the layers that the list leads to.

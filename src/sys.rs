@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
-use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::prctl::{set_child_subreaper, set_dumpable, set_pdeathsig};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{SFlag, major, minor, stat};
 use nix::sys::wait::wait;
@@ -19,6 +19,7 @@ use stage::{Error, Result};
 
 pub mod files;
 pub mod output;
+pub mod own;
 pub mod socket;
 pub mod streams;
 pub mod watch;
@@ -132,4 +133,10 @@ pub fn close_inherited() -> Result<()> {
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
     let closed = Errno::result(closed).map(drop);
     closed.map_err(|errno| Error::call("close_range(3, ~0U, 0)", errno))
+}
+
+/// From here on, and until we become another program, who is not the machine's root can neither
+/// trace us nor look at what we have open.
+pub fn hide() -> Result<()> {
+    set_dumpable(false).map_err(|errno| Error::call("prctl(PR_SET_DUMPABLE, 0)", errno))
 }

@@ -3,7 +3,8 @@
 //! Docker's few, and those that are asked for. Two things decide: whether there is a node
 //! that works, and whether the group may open what the node stands for.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use cgroup::Group;
 use devices::{Access, CONTROLLER, Kind, Rule};
@@ -61,6 +62,30 @@ impl Device {
             },
         })
     }
+}
+
+/// All nodes of the host's, but for those that every container has, and those of its own
+/// terminals, shared memory and queues.
+pub fn all() -> Vec<Device> {
+    const OWN: [&str; 12] = [
+        "console", "full", "fd", "mqueue", "null", "ptmx", "pts", "random", "shm", "tty",
+        "urandom", "zero",
+    ];
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("/dev")];
+    while let Some(folder) = folders.pop() {
+        // What vanishes meanwhile is not there.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type());
+            let is_own = OWN.iter().any(|own| path == Path::new("/dev").join(own));
+            match kind {
+                Ok(kind) if is_own || kind.is_symlink() => {}
+                Ok(kind) if kind.is_dir() => folders.push(path),
+                _ => found.extend(path.to_str().and_then(|it| Device::read(it).ok())),
+            }
+        }
+    }
+    found
 }
 
 /// What a container is allowed: nothing, but for Docker's list and `devices`. Without root,

@@ -125,7 +125,18 @@ impl Layers {
     /// Take away the layers that `wanted` does not want. Nobody may be about to use one.
     pub fn retain(&self, wanted: impl Fn(&Path) -> bool) -> Result<()> {
         for path in listed(&self.ready)? {
-            if path.extension().is_some() || wanted(&path) {
+            if path.extension().is_some() {
+                // Written first, and the layer never came: then nobody wants it.
+                let layer = path.with_extension("");
+                if !layer
+                    .try_exists()
+                    .map_err(|error| Error::io(layer.display(), &error))?
+                {
+                    fs::remove_file(&path).ok();
+                }
+                continue;
+            }
+            if wanted(&path) {
                 continue;
             }
             // Under a name that means nothing: half a layer must not be taken for a whole one.

@@ -51,7 +51,10 @@ pub fn next_caller(listener: &OwnedFd) -> Option<OwnedFd> {
 
 /// Call whoever listens at `name` in `folder`. None if nobody does.
 pub fn call(folder: &Path, name: &str) -> Result<Option<OwnedFd>> {
-    let Ok((_folder, address)) = address(folder, name) else { return Ok(None) };
+    let (_folder, address) = match address(folder, name) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => return Ok(None),
+        address => address?,
+    };
     let ours = new(SockFlag::SOCK_CLOEXEC)?;
     match connect(ours.as_raw_fd(), &address) {
         Ok(()) => Ok(Some(ours)),

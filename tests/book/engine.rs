@@ -9,8 +9,11 @@
 //! | `outside.rs` | and what of the machine can such a container reach? |
 //! | `flags.rs` | does each flag do what it says? |
 //! | `volumes.rs` | where do volumes and mounts end up, also in a hostile image? |
+//! | `life.rs` | is a container started, stopped, awaited and listened to as asked? |
+//! | `attacks.rs` | what does a hostile container try, and what comes of it? |
 //! | `named.rs` | do volumes outlive their containers, whoever is killed, and are they shared? |
 //! | `settings.rs` | do limits of processes, switches, labels and files of variables do what they say? |
+//! | `init.rs` | does `--init` do what number 1 must do? |
 //! | `joining.rs` | is who joins a container as much in it as who started it? |
 //! | `users.rs` | as whom does a command run, by whose names? |
 //! | `userns.rs` | is a container's root nobody in particular outside? |
@@ -29,6 +32,7 @@
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
+mod attacks;
 mod bridge;
 mod build;
 mod exchange;
@@ -36,8 +40,10 @@ mod files;
 mod flags;
 mod host;
 mod images;
+mod init;
 mod joining;
 mod killing;
+mod life;
 mod limits;
 mod lists;
 mod named;

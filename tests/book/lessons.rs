@@ -19,7 +19,7 @@ use crate::support::wait::{slowness, until};
 use crate::support::{lessons, program, turn};
 
 /// Lessons that need no privilege: their row in the tests of privilege is their own.
-const UNPRIVILEGED: [&str; 1] = ["user"];
+const UNPRIVILEGED: [&str; 2] = ["user", "seccomp"];
 
 /// Lessons that contain nobody, and take no COMMAND: tests/book/storage.rs plays them.
 pub const UNCONTAINED: [&str; 1] = ["cow"];

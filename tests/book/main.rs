@@ -12,6 +12,11 @@
 
 mod checks;
 mod engine;
+#[cfg(target_arch = "x86_64")]
+mod faults;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "faults/elsewhere.rs"]
+mod faults;
 mod house;
 mod import;
 mod lab_vm;

@@ -13,6 +13,9 @@ use crate::support::wait::until;
 
 const STAYS: &str = "sleep infinity";
 
+/// The lesson that passes all keys on, Ctrl-Z too, to a terminal of its own.
+const HAS_ITS_OWN: &str = "tty";
+
 /// What is typed to play the lesson `name`.
 fn typed(name: &str) -> String {
     [&[name], in_brief(name)].concat().join(" ")
@@ -135,6 +138,9 @@ fn ctrl_c_ends_the_command_and_the_lesson() {
 #[test]
 fn ctrl_z_stops_the_lesson_as_a_job() {
     each(|name, terminal| {
+        if name == HAS_ITS_OWN {
+            return;
+        }
         terminal.enter(&format!("{} -- {STAYS}", typed(name)));
         let command = await_one("sleep", |process| process.name == "sleep");
         terminal.press("C-z");
@@ -158,9 +164,10 @@ fn a_killed_shell_leaves_a_usable_terminal() {
     each(|name, terminal| {
         terminal.enter(&typed(name));
         terminal.await_inner_prompt();
-        let lesson = await_one(name, |process| process.name == name);
+        // Its parent is the lesson, or the lesson's own number 1, which has that name, too.
         let shell = await_one("the shell in the lesson", |process| {
-            process.name == "bash" && process.parent == lesson.pid
+            let parents = ours().into_iter().filter(|it| it.pid == process.parent);
+            process.name == "bash" && parents.into_iter().any(|it| it.name == name)
         });
         shell.signal(Signal::SIGKILL);
         terminal.await_prompt();
@@ -211,12 +218,72 @@ fn ctrl_c_at_any_step_ends_the_lesson() {
     });
 }
 
+/// The window, the keys and the end of the terminal inside are those of the one outside.
+#[test]
+fn a_terminal_of_its_own() {
+    undisturbed(|| {
+        let mut terminal = Terminal::open();
+        terminal.enter("stty -a >$HOME/before; tty --quiet");
+        terminal.await_inner_prompt();
+        terminal.enter("/usr/bin/tty; stty size");
+        terminal.await_text("\n/dev/pts/0\n200 220\n");
+        terminal.resize(100, 30);
+        terminal.enter("clear; stty size");
+        terminal.await_text("30 100\n");
+        terminal.enter("cat");
+        await_foreground("cat");
+        terminal.press("C-c");
+        await_end("cat");
+        terminal.await_inner_prompt();
+        terminal.enter("exit 5");
+        terminal.await_text("✓ ");
+        terminal.await_prompt();
+        assert_last_status(&mut terminal, 5);
+        assert_modes(&mut terminal);
+    });
+}
+
+/// SIGTERM and a hang-up of COMMAND leave no terminal in raw mode. After SIGKILL nobody can put
+/// it back but the shell, which bash does, or whoever types `stty sane`.
+#[test]
+fn raw_mode_ends_with_the_lesson() {
+    undisturbed(|| {
+        for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGKILL] {
+            let mut terminal = Terminal::open();
+            terminal.enter(&format!("stty -a >$HOME/before; tty --quiet -- {STAYS}"));
+            await_one("COMMAND", |process| process.name == "sleep");
+            let lesson = await_one("the lesson", |process| process.name == "tty");
+            lesson.signal(signal);
+            terminal.await_prompt();
+            if signal == Signal::SIGKILL {
+                await_end("sleep");
+                terminal.enter("stty sane");
+                terminal.await_prompt();
+            }
+            assert_modes(&mut terminal);
+        }
+    });
+}
+
+/// The terminal is what it was when its `stty -a` was written down.
+fn assert_modes(terminal: &mut Terminal) {
+    terminal.clear();
+    terminal.enter(
+        "stty -a | sed 's/rows.*;//' >$HOME/now; sed -i 's/rows.*;//' $HOME/before",
+    );
+    terminal.await_prompt();
+    terminal.enter("cmp $HOME/before $HOME/now && echo they are the same");
+    terminal.await_text("\nthey are the same\n");
+    terminal.await_prompt();
+    terminal.assert_usable();
+}
+
 /// What the first page promises: /usr/bin is deleted, and the machine has not noticed.
 #[test]
 fn the_first_command_of_the_readme() {
     undisturbed(|| {
         let mut terminal = Terminal::open();
-        terminal.enter("fakedocker run --rm -i host");
+        terminal.enter("fakedocker run --rm -it host");
         terminal.await_inner_prompt();
         // Not before we know that it is not the machine's own.
         terminal.enter("stat --file-system --format=%T / && echo $$");

@@ -53,7 +53,8 @@ impl Cue {
                 Ok(1) => words.extend(byte),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Our parent is gone, and PR_SET_PDEATHSIG is about to end us.
-                _ => return Err(Error::call("read", Errno::EPIPE)),
+                Ok(_) => return Err(Error::call("read", Errno::EPIPE)),
+                Err(error) => return Err(Error::io("read", &error)),
             }
         }
     }
@@ -112,6 +113,39 @@ impl Cue {
             self.report = None;
         }
         child.wait()
+    }
+
+    /// Let a child of ours play the rest: it is the one whom our parent hears. We stay, and it
+    /// is for us to wait for it.
+    pub fn leave_to_child(
+        &mut self,
+        stage: &Stage,
+        part: impl FnOnce(&mut Cue) -> Result<u8>,
+    ) -> Result<Pid> {
+        stage.before("fork()")?;
+        let (listen, go) = pipe()?;
+        let forked = fork_plainly().map_err(|errno| Error::call("fork()", errno))?;
+        let ForkResult::Parent { child } = forked else {
+            drop(go);
+            // "fork() = PID" is said first: this ends when our parent closes the pipe.
+            File::from(listen).read_to_end(&mut Vec::new()).ok();
+            self.end(part)
+        };
+        // Had we the pipe, too, nobody could tell when the child becomes COMMAND.
+        self.report = None;
+        stage.after("fork()", &Ok(child))?;
+        Ok(child)
+    }
+
+    /// Play `part`, and end: a failure is for our parent.
+    fn end(&mut self, part: impl FnOnce(&mut Cue) -> Result<u8>) -> ! {
+        let status = part(self).unwrap_or_else(|error| {
+            // If the parent is gone, there is nobody to tell.
+            self.tell(&Message::Failure(error.clone())).ok();
+            error.exit_status()
+        });
+        // No destructor runs: what they would take back belongs to the parent.
+        std::process::exit(status.into())
     }
 
     /// To become another user clears the wish to die with our parent. It was renewed, but our
@@ -204,14 +238,7 @@ impl Stage {
 
     /// The child's life, from its birth to its exit.
     fn play(&self, mut cue: Cue, part: impl FnOnce(&mut Cue) -> Result<u8>) -> ! {
-        let ending = self.be_born(&mut cue).and_then(|()| part(&mut cue));
-        let status = ending.unwrap_or_else(|error| {
-            // If the parent is gone, there is nobody to tell.
-            cue.tell(&Message::Failure(error.clone())).ok();
-            error.exit_status()
-        });
-        // No destructor runs: what they would take back belongs to the parent.
-        std::process::exit(status.into())
+        cue.end(|cue| self.be_born(cue).and_then(|()| part(cue)))
     }
 
     fn be_born(&self, cue: &mut Cue) -> Result<()> {
@@ -265,8 +292,9 @@ impl Child<'_> {
     /// Give a child that waits in [`Cue::listen`] what it waits for: at most a line.
     pub fn say(&mut self, words: &str) -> Result<()> {
         match self.go.write_all(format!("{words}\n").as_bytes()) {
-            // It has ended, or has become another program: it has said why.
-            Err(error) => Err(self.blame(Error::io("write", &error))),
+            // It has ended, or has become another program: it has said why. That nobody listens
+            // is no reason for us to be silent.
+            Err(_) => Err(self.blame(Error::input("the child listens no more"))),
             Ok(()) => Ok(()),
         }
     }
@@ -283,7 +311,7 @@ impl Child<'_> {
                 return its;
             }
         }
-        error
+        if self.status.is_some() { self.premature_end() } else { error }
     }
 
     /// Wait until the child has become another program, which closes its pipe, or has ended.

@@ -6,13 +6,12 @@
 //! back, for the next start of the lesson or for `lab clean`.
 
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::{Error, Result, proc};
@@ -21,7 +20,7 @@ use crate::{Error, Result, proc};
 /// been taken back by then.
 pub struct Ledger {
     path: PathBuf,
-    file: Flock<File>,
+    file: File,
 }
 
 impl Ledger {
@@ -32,7 +31,7 @@ impl Ledger {
         // A file of this name is a dead namesake's, and `abandoned` was not asked for it.
         let file = OpenOptions::new().append(true).create(true).open(&path);
         let file = file.map_err(|error| Error::io(path.display(), &error))?;
-        Ok(Ledger { file: lock(file, FlockArg::LockExclusiveNonblock, &path)?, path })
+        Ok(Ledger { file: lock(file, &path)?, path })
     }
 
     /// Begin notes under a name that only one of them can have, such as an address; None
@@ -44,7 +43,7 @@ impl Ledger {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
             file => {
                 let file = file.map_err(|error| Error::io(path.display(), &error))?;
-                let file = lock(file, FlockArg::LockExclusiveNonblock, &path)?;
+                let file = lock(file, &path)?;
                 Ok(Some(Ledger { file, path }))
             }
         }
@@ -110,9 +109,13 @@ pub fn remember(name: &str, text: &str) -> Result<()> {
     fs::write(&path, text).map_err(|error| Error::io(path.display(), &error))
 }
 
-/// The note called `name`.
-pub fn recall(name: &str) -> Option<String> {
-    fs::read_to_string(folder().join(name)).ok()
+/// The note called `name`, if there is one.
+pub fn recall(name: &str) -> Result<Option<String>> {
+    let path = folder().join(name);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        text => text.map(Some).map_err(|error| Error::io(path.display(), &error)),
+    }
 }
 
 /// What the note called `name` speaks of has been taken back.
@@ -122,27 +125,32 @@ pub fn forget(name: &str) -> Result<()> {
     fs::remove_file(&path).map_err(|error| Error::io(path.display(), &error))
 }
 
-fn read_if_abandoned(path: &Path) -> Result<Option<(Flock<File>, String)>> {
+fn read_if_abandoned(path: &Path) -> Result<Option<(File, String)>> {
     let file = File::open(path).map_err(|error| Error::io(path.display(), &error))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(held) => {
+    match file.try_lock() {
+        Ok(()) => {
             let text = fs::read_to_string(path);
-            Ok(Some((held, text.map_err(|error| Error::io(path.display(), &error))?)))
+            Ok(Some((file, text.map_err(|error| Error::io(path.display(), &error))?)))
         }
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => Err(Error::call(format!("flock({path:?})"), errno)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(cannot_lock(path, &error)),
     }
 }
 
-fn lock(file: File, how: FlockArg, path: &Path) -> Result<Flock<File>> {
-    Flock::lock(file, how)
-        .map_err(|(_, errno)| Error::call(format!("flock({path:?})"), errno))
+/// The lock goes with its last descriptor; we wait for it.
+fn lock(file: File, path: &Path) -> Result<File> {
+    file.lock().map_err(|error| cannot_lock(path, &error))?;
+    Ok(file)
+}
+
+fn cannot_lock(path: &Path, error: &io::Error) -> Error {
+    Error::io(format!("flock({path:?})"), error)
 }
 
 /// The folder of all notes, held so that nobody else begins or ends notes meanwhile.
 struct Folder {
     path: PathBuf,
-    _held: Flock<File>,
+    _held: File,
 }
 
 impl Folder {
@@ -160,8 +168,11 @@ impl Folder {
     /// None if the folder is not there: then there are no notes.
     fn lock_existing() -> Result<Option<Folder>> {
         let path = folder();
-        let Ok(file) = File::open(&path) else { return Ok(None) };
-        let held = lock(file, FlockArg::LockExclusive, &path)?;
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|error| Error::io(path.display(), &error))?,
+        };
+        let held = lock(file, &path)?;
         // Its last user may have removed it while we waited for the lock.
         let same =
             |now: fs::Metadata| held.metadata().is_ok_and(|ours| ours.ino() == now.ino());
@@ -194,7 +205,9 @@ impl Drop for Folder {
 /// that we note. Root of a user namespace (lesson 5) may not write there, and is another
 /// user outside.
 fn folder() -> PathBuf {
-    if geteuid().is_root() && access("/run", AccessFlags::W_OK).is_ok() {
+    let refusals = [Errno::EACCES, Errno::EPERM, Errno::EROFS, Errno::ENOENT];
+    let is_refused = |errno| refusals.contains(&errno);
+    if geteuid().is_root() && !access("/run", AccessFlags::W_OK).is_err_and(is_refused) {
         return "/run/fakedocker".into();
     }
     let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);

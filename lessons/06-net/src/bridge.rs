@@ -245,14 +245,14 @@ fn make(netlink: &mut Netlink) -> Result<Subnet> {
 /// Take all away that the bridge has brought; the bridge itself last, so that who is killed
 /// here leaves a sign of it.
 fn dismantle() -> Result<()> {
-    firewall::apply(&firewall::no_tables(NAME)).ok(); // without nft, there are none
-    if ledger::recall(DOCKER).is_some() {
+    firewall::forget(NAME)?;
+    if ledger::recall(DOCKER)?.is_some() {
         docker::dismiss();
         ledger::forget(DOCKER)?;
     }
     // The scripts keep the same note: who goes last restores it.
     if if_nametoindex(SCRIPTS).is_err()
-        && let Some(before) = ledger::recall(FORWARD)
+        && let Some(before) = ledger::recall(FORWARD)?
     {
         write(FORWARD, before.trim())?;
         ledger::forget(FORWARD)?;

@@ -143,6 +143,14 @@ pub fn no_tables(bridge: &str) -> String {
         .concat()
 }
 
+/// Remove all tables of `bridge`. That cannot go wrong unless they are there: without nft, or
+/// where the kernel has no such filter, they never were.
+pub fn forget(bridge: &str) -> Result<()> {
+    let removed = apply(&no_tables(bridge));
+    let is_there = || apply(&format!("list table ip {bridge}\n")).is_ok();
+    if removed.is_err() && is_there() { removed } else { Ok(()) }
+}
+
 /// Let nft(8) carry out `commands`: all of them, or none.
 pub fn apply(commands: &str) -> Result<()> {
     let nft = Command::new("nft")

@@ -102,8 +102,9 @@ pub fn release(stage: &Stage, file: &Path) -> Result<()> {
     stage.ask(format!("umount2({file:?}, 0)"), || umount2(file, MntFlags::empty()))
 }
 
+/// A descriptor that stands for process `pid`; poll(2) tells when it has ended.
 #[allow(unsafe_code, reason = "nix has no wrapper for pidfd_open(2)")]
-fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
+pub fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: the call takes two numbers and touches no memory of ours.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     let number = RawFd::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;

@@ -11,7 +11,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access, getpid};
 use stage::{Error, Result, Stage, ledger};
 
@@ -58,12 +57,12 @@ impl Base {
     }
 
     /// Keep others of ours from making or removing the parent, as long as this is held.
-    pub fn lock(&self) -> Result<Flock<File>> {
+    pub fn lock(&self) -> Result<File> {
         let folder = self.folder.display();
         let file =
             File::open(&self.folder).map_err(|error| Error::io(&folder, &error))?;
-        let held = Flock::lock(file, FlockArg::LockExclusive);
-        held.map_err(|(_, errno)| Error::call(format!("flock({folder})"), errno))
+        file.lock().map_err(|error| Error::io(format!("flock({folder})"), &error))?;
+        Ok(file)
     }
 
     /// Let `controller` through to the groups in our parent.
@@ -94,14 +93,16 @@ impl Base {
     }
 
     fn note(&self, name: &str) -> Result<()> {
-        let noted = ledger::recall(NOTE).unwrap_or_default();
+        let noted = ledger::recall(NOTE)?.unwrap_or_default();
         ledger::remember(NOTE, &format!("{noted}{}\t{name}\n", self.folder.display()))
     }
 
     /// When no group of ours is left: remove the parent, and forbid what we have allowed.
     pub fn tidy(&self) {
         let (parent, leaf) = (self.parent(), self.folder.join(LEAF));
-        let noted = ledger::recall(NOTE).unwrap_or_default();
+        // What cannot be read now is taken back by whoever comes next.
+        let Ok(noted) = ledger::recall(NOTE) else { return };
+        let noted = noted.unwrap_or_default();
         let own =
             |line: &&str| line.split('\t').next().map(Path::new) == Some(&self.folder);
         if !parent.is_dir() && !leaf.is_dir() && !noted.lines().any(|line| own(&line)) {
@@ -113,7 +114,8 @@ impl Base {
             return;
         }
         // Another one of ours may have written meanwhile.
-        let noted = ledger::recall(NOTE).unwrap_or_default();
+        let Ok(noted) = ledger::recall(NOTE) else { return };
+        let noted = noted.unwrap_or_default();
         let (ours, others): (Vec<&str>, Vec<&str>) = noted.lines().partition(own);
         for name in ours.iter().filter_map(|line| line.split('\t').nth(1)) {
             // Refused if somebody else has come to need it: then it is theirs.

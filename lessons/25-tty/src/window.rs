@@ -7,9 +7,9 @@
 use std::fmt::{self, Display};
 use std::os::fd::AsFd;
 
-use stage::{Error, Result};
+use stage::{Error, Result, Stage, descriptor};
 
-use crate::calls;
+use crate::{Pty, calls};
 
 /// The size of a window, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +26,30 @@ pub fn size_of(fd: impl AsFd) -> Result<Size> {
     Ok(Size { rows: size.ws_row, columns: size.ws_col })
 }
 
-/// Give the pseudoterminal that `size`, by its master.
+impl Pty {
+    /// Give its window this `size`.
+    pub fn resize(&self, stage: &Stage, size: Size) -> Result<()> {
+        let Size { rows, columns } = size;
+        let master = descriptor(&self.master);
+        let call =
+            format!("ioctl({master}, TIOCSWINSZ, {{ws_row={rows}, ws_col={columns}}})");
+        stage.ask(call, || calls::set_size(&self.master, &size.into())).map(drop)
+    }
+}
+
+/// The same by the master alone, without a word: it happens while somebody draws a window
+/// larger.
 pub fn resize(master: impl AsFd, size: Size) -> Result<()> {
-    let size = libc::winsize {
-        ws_row: size.rows,
-        ws_col: size.columns,
-        ws_xpixel: 0, // unknown
-        ws_ypixel: 0,
-    };
-    let done = calls::set_size(&master, &size).map(drop);
+    let done = calls::set_size(&master, &size.into()).map(drop);
     done.map_err(|errno| Error::call("ioctl(TIOCSWINSZ)", errno))
+}
+
+impl From<Size> for libc::winsize {
+    fn from(size: Size) -> libc::winsize {
+        // How large a character is, in pixels, nobody knows.
+        let (ws_xpixel, ws_ypixel) = (0, 0);
+        libc::winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel, ws_ypixel }
+    }
 }
 
 /// As `stty size` has it: rows, then columns.

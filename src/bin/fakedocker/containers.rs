@@ -7,13 +7,13 @@ use std::path::Path;
 use clap::Subcommand;
 use fakedocker::network::Network;
 use fakedocker::store::Store;
-use fakedocker::{control, exec, rootless, sys};
+use fakedocker::{control, exec, rootless};
 use stage::Result;
 
 use crate::life::{self, Keys};
 use crate::lists::{self, InspectContainer, PruneContainers, Ps};
 use crate::run::Run;
-use crate::{Containers, Exec, Update, files, open};
+use crate::{Containers, Exec, Update, alone, files, open};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -63,12 +63,16 @@ impl Command {
             Command::Create(args) => args.create(&open_for(root, args)?),
             Command::Exec(args) => {
                 // It goes where the container is, and is root there.
-                sys::close_inherited()?;
+                alone()?;
                 let types = args.interactive && !args.detach;
                 life::front(types, args.tty, &Keys::default())?;
                 exec::exec(&Store::open(root)?, &args.options())
             }
-            Command::Life(args) => args.play(&open(root, false)?),
+            Command::Life(args) => {
+                // It may start some.
+                alone()?;
+                args.play(&open(root, false)?)
+            }
             Command::Files(args) => args.play(&open(root, false)?),
             Command::Update(args) => args.play(&open(root, false)?),
             Command::Pause(args) => args.each(&open(root, false)?, control::pause),
@@ -80,7 +84,7 @@ impl Command {
 
 /// The store, for who wants a new container.
 fn open_for(root: &Path, args: &Run) -> Result<Store> {
-    sys::close_inherited()?;
+    alone()?;
     rootless::check()?;
     if let Some(Network::Container(name)) = &args.network {
         rootless::enter_with(root, name, args.explain)?;

@@ -16,6 +16,7 @@ use stage::{Error, Result};
 mod build;
 mod containers;
 mod files;
+mod guards;
 mod images;
 mod life;
 mod limits;
@@ -79,6 +80,9 @@ struct Exec {
     /// Whom to run as, by the container's names or by numbers [default: the container's user]
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
+    /// Give it all capabilities, and let it call everything
+    #[arg(long)]
+    privileged: bool,
     /// Print what lesson 8 does, on standard error
     #[arg(long)]
     explain: bool,
@@ -138,7 +142,7 @@ fn play(cli: &Cli) -> Result<u8> {
         Command::Container(command) => command.play(&root),
         Command::Build(args) => {
             // It runs containers.
-            sys::close_inherited()?;
+            alone()?;
             rootless::check()?;
             args.play(&open(&root, false)?)
         }
@@ -156,6 +160,13 @@ fn open(root: &Path, explain: bool) -> Result<Store> {
     let store = Store::open(root)?;
     fakedocker::sweep(&store)?;
     Ok(store)
+}
+
+/// What comes before anything that starts a process in a container: neither our program nor what
+/// our starter has open is for it.
+fn alone() -> Result<()> {
+    sys::own::protect()?;
+    sys::close_inherited()
 }
 
 /// Help as clap prints it. What is wrong with a command line in one line, with Docker's
@@ -184,6 +195,7 @@ impl Exec {
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             interactive: self.interactive,
+            privileged: self.privileged,
             terminal: self.tty,
             detached: self.detach,
             explain: self.explain,

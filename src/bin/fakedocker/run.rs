@@ -14,6 +14,7 @@ use fakedocker::store::Store;
 use fakedocker::userns::Users;
 use stage::Result;
 
+use crate::guards::Guards;
 use crate::life::{self, Kept, Keys};
 use crate::limits::Limits;
 use crate::settings::Settings;
@@ -35,6 +36,9 @@ pub struct Run {
     /// Give it a terminal of its own
     #[arg(short, long)]
     tty: bool,
+    /// Stay as number 1, which waits for orphans and passes signals on to the command
+    #[arg(long)]
+    init: bool,
     /// Do not wait for its end: print its ID
     #[arg(short, long)]
     detach: bool,
@@ -90,6 +94,8 @@ pub struct Run {
     cgroupns: String,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    guards: Guards,
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -148,9 +154,11 @@ impl Run {
             settings: self.settings.request()?,
             network: self.network(),
             limits: self.limits.request(),
+            guards: self.guards.request(),
             devices: self.device.clone(),
             cgroupns: self.cgroupns == "private",
             read_only: self.read_only,
+            init: self.init,
             terminal: self.tty,
         };
         let (remove, interactive, explain) = (self.rm, self.interactive, self.explain);

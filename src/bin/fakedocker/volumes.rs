@@ -1,10 +1,11 @@
 //! What can one say about volumes?
 
 use clap::{Args, Subcommand};
+use fakedocker::filters::Filters;
 use fakedocker::limits::units::in_decimals;
 use fakedocker::settings;
 use fakedocker::store::Store;
-use fakedocker::volumes::list::{self, Filters};
+use fakedocker::volumes::list::{self, List, fits};
 use fakedocker::volumes::{Volumes, asked};
 use serde_json::json;
 use stage::Result;
@@ -124,26 +125,20 @@ impl Create {
 
 impl Ls {
     fn play(&self, volumes: &Volumes) -> Result<u8> {
-        let chosen = list::chosen(volumes, &Filters::read(&self.filter)?)?;
-        match self.quiet {
-            true => chosen.iter().try_for_each(|volume| stage::tell(&volume.name))?,
-            false => {
-                let lines = list::table(&chosen, self.format.as_deref())?;
-                lines.iter().try_for_each(stage::tell)?;
-            }
-        }
-        Ok(0)
+        let (filters, format) = (self.filter.clone(), self.format.clone());
+        let list = List { quiet: self.quiet, filters, format };
+        list::list(volumes, &list)?.iter().try_for_each(stage::tell).map(|()| 0)
     }
 }
 
 impl Prune {
     fn play(&self, volumes: &Volumes) -> Result<u8> {
-        let filters = Filters::read(&self.filter)?;
+        let filters = Filters::read(&self.filter, &["label"])?;
         if !self.force && !self.is_confirmed()? {
             return Ok(0);
         }
         let (gone, freed) = volumes.prune(|volume| {
-            (self.all || volume.is_nameless()) && filters.want(volume, false)
+            (self.all || volume.is_nameless()) && fits(&filters, volume, false)
         })?;
         if !gone.is_empty() {
             stage::tell("Deleted Volumes:")?;

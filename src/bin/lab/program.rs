@@ -142,7 +142,8 @@ impl Program {
     fn hear(&mut self, [begin, end]: &[String; 2]) -> Result<String, Silence> {
         let deadline = Instant::now() + self.patience;
         loop {
-            let heard = String::from_utf8_lossy(&self.heard);
+            // A terminal, which the shell may be on, ends a line with two characters.
+            let heard = String::from_utf8_lossy(&self.heard).replace("\r\n", "\n");
             let answer =
                 heard.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
             if let Some((answer, _)) = answer {

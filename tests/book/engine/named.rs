@@ -51,6 +51,9 @@ fn volumes_are_made_listed_shown_and_removed() {
         assert_eq!(listed, "DRIVER   VOLUME NAME\nlocal    one\n");
         assert_eq!(store.volumes(&["--filter", "label=of=tests"]), ["one"]);
         assert_eq!(store.volumes(&["--filter", "label=bare"]), ["one"]);
+        let format =
+            ["volume", "ls", "-f", "name=one", "--format", "{{.Name}} {{.Labels}}"];
+        assert_eq!(store.ends(&format), "one bare=,of=tests\n");
         assert_eq!(store.volumes(&["--filter", "label=of=others"]), [""; 0]);
         assert_eq!(store.volumes(&["--filter", "dangling=false"]), [""; 0]);
         assert_eq!(store.volumes(&["--filter", "dangling=true"]).len(), 2);
@@ -74,7 +77,11 @@ fn volumes_are_made_listed_shown_and_removed() {
             refused(&store, &["volume", "create", "--", wrong], "cannot be a name");
             refused(&store, &["volume", "rm", "-f", "--", wrong], "cannot be a name");
         }
-        refused(&store, &["volume", "ls", "-f", "size=1"], "not known");
+        refused(
+            &store,
+            &["volume", "ls", "-f", "size=1"],
+            "dangling, driver, label, name",
+        );
         store.ends(&["volume", "rm", nameless]);
         assert_eq!(store.volumes(&[]), [""; 0]);
     });

@@ -28,7 +28,7 @@ fn the_engines_own_failures_are_125() {
             &["--name", "a/b", "host", "true"],
             &["--name", &longer, "host", "true"],
             &["--name", "a\u{1b}[2Jb", "host", "true"],
-            &["-v", "relative:/data", "host", "true"],
+            &["-v", "./relative:/data", "host", "true"],
             &["-w", "relative", "host", "true"],
             &["-e", "=value", "host", "true"],
             &["-e", "", "host", "true"],

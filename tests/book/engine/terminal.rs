@@ -6,10 +6,15 @@ use crate::support::processes::{self, Process, await_one, ours};
 use crate::support::tmux::Terminal;
 use crate::support::wait::until;
 
-/// `fakedocker run --rm -i host` on this store, as it is typed.
+/// `fakedocker run --rm -it host` on this store, as it is typed.
 fn typed(store: &Store, command: &str) -> String {
+    with("-it", store, command)
+}
+
+/// The same with other flags.
+fn with(flags: &str, store: &Store, command: &str) -> String {
     let (root, mark) = (store.path().display(), processes::MARK);
-    format!("fakedocker --root {root} run --rm -i -h box -e {mark} host {command}")
+    format!("fakedocker --root {root} run --rm {flags} -h box -e {mark} host {command}")
 }
 
 fn assert_last_status(terminal: &mut Terminal, expected: i32) {
@@ -65,7 +70,7 @@ fn ctrl_c_twice_ends_a_deaf_command() {
     undisturbed(|| {
         let store = Store::new();
         let mut terminal = Terminal::open();
-        terminal.enter(&typed(&store, "tail -f /dev/null"));
+        terminal.enter(&with("-i", &store, "tail -f /dev/null"));
         await_one("tail", |process| process.name == "tail");
         terminal.press("C-c");
         terminal.await_text("once more ends it");
@@ -98,9 +103,114 @@ fn a_script_is_piped_from_a_terminal() {
         let (store, folder) = (Store::new(), Folder::new("script"));
         let script = folder.write("script", "echo $((40 + 2)) in $(hostname)\n");
         let mut terminal = Terminal::open();
-        terminal.enter(&format!("{} < {script}", typed(&store, "")));
+        terminal.enter(&format!("{} < {script}", with("-i", &store, "")));
         terminal.await_prompt();
         assert!(terminal.screen().contains("\n42 in box\n"), "{}", terminal.screen());
         terminal.assert_usable();
+    });
+}
+
+/// Leaving is not ending; and whoever comes back finds it as it was.
+#[test]
+fn one_leaves_by_keys_and_comes_back() {
+    undisturbed(|| {
+        let store = Store::new();
+        let mut terminal = Terminal::open();
+        terminal.enter(&with("-it --name box", &store, ""));
+        terminal.await_inner_prompt();
+        terminal.enter("x=42");
+        terminal.await_inner_prompt();
+        terminal.press("C-p");
+        terminal.press("C-q");
+        terminal.await_prompt();
+        assert_last_status(&mut terminal, 0);
+        terminal.assert_usable();
+        let root = store.path().display().to_string();
+        terminal.clear();
+        terminal.enter(&format!("fakedocker --root {root} attach box"));
+        // Nobody repeats the prompt that it has written already.
+        terminal.press("Enter");
+        terminal.await_inner_prompt();
+        terminal.enter("echo it is still $x");
+        terminal.await_text("\nit is still 42");
+        terminal.enter("exit 5");
+        terminal.await_prompt();
+        assert_last_status(&mut terminal, 5);
+        terminal.assert_usable();
+        store.assert_no_container();
+    });
+}
+
+/// The size of the window is the container's, also when it changes.
+#[test]
+fn the_window_is_as_large_inside() {
+    undisturbed(|| {
+        let store = Store::new();
+        let mut terminal = Terminal::open();
+        terminal.enter("stty size");
+        terminal.await_prompt();
+        terminal.enter(&with("-it --name box", &store, ""));
+        terminal.await_inner_prompt();
+        for (columns, rows) in [(101, 31), (77, 23)] {
+            terminal.resize(columns, rows);
+            until("the new size", || {
+                terminal.enter("stty size");
+                terminal.await_inner_prompt();
+                terminal.screen().contains(&format!("{rows} {columns}")).then_some(())
+            });
+        }
+        let root = store.path().display().to_string();
+        terminal.enter("exit");
+        terminal.await_prompt();
+        let typed = format!(
+            "fakedocker --root {root} run -d --rm --name two -e {} host tail -f /dev/null",
+            processes::MARK
+        );
+        terminal.enter(&typed);
+        terminal.await_prompt();
+        terminal.clear();
+        terminal.enter(&format!("fakedocker --root {root} exec -it two bash"));
+        terminal.await_inner_prompt();
+        terminal.enter("tty; stty size");
+        terminal.await_text("/dev/pts/");
+        terminal.await_text("23 77");
+        play_with_jobs(&mut terminal);
+        terminal.enter("exit 4");
+        terminal.await_prompt();
+        assert_last_status(&mut terminal, 4);
+        terminal.enter(&format!("fakedocker --root {root} rm -f two"));
+        terminal.await_prompt();
+        terminal.assert_usable();
+        store.assert_no_container();
+    });
+}
+
+/// CVE-2017-5226: what is "typed" in the container must not arrive at our shell.
+#[test]
+fn nobody_types_at_our_terminal() {
+    undisturbed(|| {
+        let (store, folder) = (Store::new(), Folder::of_host("type"));
+        let script = folder.write(
+            "type.py",
+            "import fcntl, termios\n\
+             for fd in (0, 1, 2):\n    \
+                 for key in 'echo typed $((40 + 2))\\n':\n        \
+                     try:\n            fcntl.ioctl(fd, termios.TIOCSTI, key.encode())\n        \
+                     except OSError as error:\n            refused = error\n\
+             print('tried')\n",
+        );
+        let mut terminal = Terminal::open();
+        for flags in ["-it", "-i", "-d"] {
+            terminal.clear();
+            terminal.enter(&with(flags, &store, &format!("python3 {script}")));
+            terminal.await_prompt();
+            terminal.press("Enter");
+            terminal.await_prompt();
+            let screen = terminal.screen();
+            assert!(!screen.contains("typed 42"), "{flags}: {screen}");
+            assert!(flags == "-d" || screen.contains("tried"), "{flags}: {screen}");
+        }
+        terminal.assert_usable();
+        until("the end of all", || store.containers().is_empty().then_some(()));
     });
 }

@@ -155,7 +155,9 @@ fn a_volume_may_lie_behind_a_closed_door() {
         let script = "for what in bind,rw bind,dev bind,suid
             do mount -o remount,$what /v; done; grep -o ' /v ro' /proc/self/mountinfo
             mkdir /w; mount --bind /v /w; mount -o remount,bind,rw /w";
-        let ending = run(&store, &["-v", &volume, "busybox", "sh", "-c", script]);
+        let flags = ["--cap-add", "SYS_ADMIN", "-v", &volume];
+        let ending =
+            run(&store, &[&flags[..], &["busybox", "sh", "-c", script]].concat());
         assert_eq!(ending.out, " /v ro\n");
         assert_eq!(ending.err.lines().count(), 2, "{ending:?}");
         // But the container's root must get to its own files.

@@ -145,6 +145,11 @@ impl Engine {
         self
     }
 
+    /// What is about to be run.
+    pub fn command(&self) -> &Command {
+        &self.0
+    }
+
     /// Run it inside another program, such as `["unshare", "--mount"]`.
     pub fn inside(self, wrapper: &[&str]) -> Engine {
         let mut command = Command::new(wrapper[0]);

@@ -30,45 +30,66 @@ pub fn undisturbed<T>(scene: impl FnOnce() -> T) -> T {
     result
 }
 
+type Look = fn() -> BTreeSet<String>;
+
+/// What can be left, and how it is found.
+const KINDS: [(&str, Look); 12] = [
+    ("mounts", || lines_of("/proc/thread-self/mountinfo")),
+    ("processes", || processes::ours().iter().map(Process::to_string).collect()),
+    ("cgroups", || named_below(Path::new("/sys/fs/cgroup"), 4)),
+    ("temporary files", temporary_files),
+    ("loop devices", loop_devices),
+    ("state", || union([everything_below("/run/fakedocker"), store()])),
+    ("System V objects", system_v),
+    ("POSIX queues", posix_queues),
+    ("shared memory files", || everything_below("/dev/shm")),
+    ("names", names),
+    ("network", network),
+    ("firewall", firewall),
+];
+
 impl Machine {
     /// See the machine as it is now.
     pub fn look() -> Machine {
-        Machine(BTreeMap::from([
-            ("mounts", lines_of("/proc/self/mountinfo")),
-            ("processes", processes::ours().iter().map(Process::to_string).collect()),
-            ("cgroups", named_below(Path::new("/sys/fs/cgroup"), 4)),
-            ("temporary files", temporary_files()),
-            ("state", union([everything_below("/run/fakedocker"), store()])),
-            ("System V objects", system_v()),
-            ("POSIX queues", posix_queues()),
-            ("shared memory files", everything_below("/dev/shm")),
-            ("names", names()),
-            ("network", network()),
-            ("firewall", firewall()),
-        ]))
+        Machine(KINDS.iter().map(|(kind, look)| (*kind, look())).collect())
     }
 
     /// Fail with a readable difference unless the machine is, or soon comes to be, what it
     /// was when this was seen.
     pub fn assert_unchanged(&self) {
-        let kinds: Vec<&str> = self.0.keys().copied().collect();
-        self.assert_same(&kinds);
+        self.assert_same(&Machine::kinds());
+    }
+
+    /// All kinds of things that are looked for.
+    pub fn kinds() -> Vec<&'static str> {
+        KINDS.iter().map(|(kind, _)| *kind).collect()
     }
 
     /// The same for some kinds of things only, such as `mounts`.
     pub fn assert_same(&self, kinds: &[&str]) {
-        let settled = || self.changes(&Machine::look(), kinds).is_empty().then_some(());
-        if within(PATIENCE, settled).is_none() {
-            let changes = self.changes(&Machine::look(), kinds);
-            panic!("the machine is not as it was:\n{}", changes.join("\n"));
-        }
+        let changes = self.changes_that_stay(kinds);
+        assert!(
+            changes.is_empty(),
+            "the machine is not as it was:\n{}",
+            changes.join("\n")
+        );
     }
 
-    /// What `now` has lost (-) and gained (+) since this was seen.
-    fn changes(&self, now: &Machine, kinds: &[&str]) -> Vec<String> {
+    /// What has changed since this was seen, and is not about to change back.
+    pub fn changes_that_stay(&self, kinds: &[&str]) -> Vec<String> {
         let mut changes = Vec::new();
-        for kind in kinds {
-            let (then, now) = (&self.0[kind], &now.0[kind]);
+        within(PATIENCE, || {
+            changes = self.changes(kinds);
+            changes.is_empty().then_some(())
+        });
+        changes
+    }
+
+    /// What the machine has lost (-) and gained (+) since this was seen.
+    fn changes(&self, kinds: &[&str]) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (kind, look) in KINDS.iter().filter(|(kind, _)| kinds.contains(kind)) {
+            let (then, now) = (&self.0[kind], &look());
             changes.extend(then.difference(now).map(|line| format!("- {kind}: {line}")));
             changes.extend(now.difference(then).map(|line| format!("+ {kind}: {line}")));
         }
@@ -144,6 +165,13 @@ fn temporary_files() -> BTreeSet<String> {
     paths.filter(|path| path.contains("fakedocker")).collect()
 }
 
+/// The files behind those that are in use.
+fn loop_devices() -> BTreeSet<String> {
+    let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let files = devices.map(|device| device.path().join("loop/backing_file"));
+    files.filter_map(|file| fs::read_to_string(file).ok()).collect()
+}
+
 fn system_v() -> BTreeSet<String> {
     // Key, id, permissions, and the size or the number of bytes.
     union(
@@ -166,8 +194,8 @@ fn names() -> BTreeSet<String> {
 
 fn network() -> BTreeSet<String> {
     union([
-        first_words("/proc/net/dev", 1),
-        first_words("/proc/net/route", 4),
+        first_words("/proc/thread-self/net/dev", 1),
+        first_words("/proc/thread-self/net/route", 4),
         first_words("/proc/sys/net/ipv4/ip_forward", 1),
     ])
 }

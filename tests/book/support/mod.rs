@@ -2,6 +2,8 @@
 
 pub mod console;
 pub mod engine;
+#[cfg(target_arch = "x86_64")]
+pub mod faults;
 pub mod items;
 pub mod layout;
 pub mod machine;

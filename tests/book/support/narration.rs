@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use nix::fcntl::OFlag;
+
 use super::strace::{Call, Thread, list, unescape, unquote};
 
 /// How a narrated line begins.
@@ -40,9 +42,10 @@ pub fn judge(threads: &[Thread]) -> Judgement {
 impl Judgement {
     fn add(&mut self, place: usize, thread: &Thread) {
         let calls = before_command(&thread.calls);
-        let mut untold: BTreeSet<usize> = (0..calls.len()).collect();
+        let start = started_again(calls);
+        let mut untold: BTreeSet<usize> = (start..calls.len()).collect();
         // A line tells a call that follows the one that the line before it told.
-        let mut next = 0;
+        let mut next = start;
         for (line, write) in calls.iter().enumerate() {
             let Some(text) = narration(write) else { continue };
             match told(&text, calls, next, line) {
@@ -76,11 +79,17 @@ fn before_command(calls: &[Call]) -> &[Call] {
     }
 }
 
+/// Where the engine has started itself once more, from a place where nobody can write. How it
+/// gets there is not narrated: that makes no container.
+fn started_again(calls: &[Call]) -> usize {
+    let restarts = |call: &Call| call.name == "execveat" && call.result == "0";
+    calls.iter().position(restarts).unwrap_or(0)
+}
+
 /// What is narrated by this call, if it is a write that narrates: lessons do it on
-/// standard output, the engine on standard error.
+/// standard output, the engine on standard error, or on a copy of that.
 fn narration(call: &Call) -> Option<String> {
-    let to = call.args.first()?.split('<').next()?;
-    if call.name != "write" || !matches!(to, "1" | "2") {
+    if call.name != "write" {
         return None;
     }
     let text = String::from_utf8_lossy(&unquote(call.args.get(1)?)?).into_owned();
@@ -218,8 +227,21 @@ fn agrees(said: &str, seen: &str) -> bool {
         (Value::Words(said), Value::Descriptor(seen, _)) => {
             said == BTreeSet::from([seen])
         }
+        // Flags of a call that strace does not know: it shows their sum.
+        (Value::Words(said), Value::Words(seen)) if address && said != seen => {
+            sum(&said).is_some_and(|sum| seen == BTreeSet::from([Word::Number(sum)]))
+        }
         (said, seen) => said == seen,
     }
+}
+
+/// The sum of flags of open(2), by their names; None if one is none.
+fn sum(flags: &BTreeSet<Word>) -> Option<i64> {
+    let number = |flag: &Word| match flag {
+        Word::Name(name) => OFlag::from_name(name).map(|flag| i64::from(flag.bits())),
+        Word::Number(_) => None,
+    };
+    flags.iter().map(number).sum()
 }
 
 impl Value {
@@ -330,6 +352,9 @@ clone3({flags=CLONE_NEWPID}, 88) = 7
 ioctl(3</a>, BTRFS_IOC_CLONE or FICLONE, 4) = 0
 ioctl(3</a>, FICLONE, 4) = 0
 
+ioctl(3</a>, TIOCGPTPEER, 0x80102) = 4
+ioctl(3</a>, TIOCGPTPEER, O_RDWR|O_NOCTTY|O_CLOEXEC) = 4
+
 ioctl(3</a>, DM_TABLE_LOAD, [{version=[4, 0, 0], flags=0}, ...] => [{dev=makedev(0xfe, 0)}]) = 0
 ioctl(3</a>, DM_TABLE_LOAD, {name="b"}) = 0
 
@@ -371,6 +396,9 @@ umount2("/x", flags) = 0
 
 ioctl(3</a>, BTRFS_IOC_CLONE or FICLONE, 4) = 0
 ioctl(3</a>, CLONE, 4) = 0
+
+ioctl(3</a>, TIOCGPTPEER, 0x80102) = 4
+ioctl(3</a>, TIOCGPTPEER, O_RDWR|O_NOCTTY) = 4
 
 mount(NULL, "/", NULL, MS_REC, NULL) = 0
 mount("none", "/", NULL, MS_REC, NULL) = 0

@@ -13,11 +13,19 @@ use std::sync::{Mutex, PoisonError};
 pub fn busybox() -> PathBuf {
     kept("busybox.tar", |tarball| {
         let root = tarball.with_extension("root");
-        furnish(&root);
-        let mut tar = Command::new("tar");
-        tar.args(["--numeric-owner", "--owner=0", "--group=0", "-C"]).arg(&root);
-        must(tar.arg("-cf").arg(tarball).arg("."));
-        fs::remove_dir_all(&root).expect("it is ours");
+        let applets =
+            Command::new("busybox").arg("--list").output().expect("busybox runs");
+        furnish(&root, &String::from_utf8_lossy(&applets.stdout));
+        pack(&root, tarball);
+    })
+}
+
+/// A tarball of a system with under 20 files: busybox, and a few of its commands.
+pub fn tiny() -> PathBuf {
+    kept("tiny.tar", |tarball| {
+        let root = tarball.with_extension("root");
+        furnish(&root, "sh\ntrue\necho\ncat\ntouch\ntail");
+        pack(&root, tarball);
     })
 }
 
@@ -66,8 +74,15 @@ fn kept(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     path
 }
 
-/// Put a busybox system into the folder `root`.
-fn furnish(root: &Path) {
+fn pack(root: &Path, tarball: &Path) {
+    let mut tar = Command::new("tar");
+    tar.args(["--numeric-owner", "--owner=0", "--group=0", "-C"]).arg(root);
+    must(tar.arg("-cf").arg(tarball).arg("."));
+    fs::remove_dir_all(root).expect("it is ours");
+}
+
+/// Put a busybox system with these `applets`, a line for each, into the folder `root`.
+fn furnish(root: &Path, applets: &str) {
     for folder in ["bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var/tmp"] {
         fs::create_dir_all(root.join(folder)).expect("the target folder is ours");
     }
@@ -78,8 +93,7 @@ fn furnish(root: &Path) {
     fs::copy("/usr/bin/busybox", root.join("bin/busybox"))
         .or_else(|_| fs::copy("/bin/busybox", root.join("bin/busybox")))
         .expect("busybox-static is installed");
-    let applets = Command::new("busybox").arg("--list").output().expect("busybox runs");
-    for applet in String::from_utf8_lossy(&applets.stdout).lines() {
+    for applet in applets.lines() {
         if applet != "busybox" {
             symlink("busybox", root.join("bin").join(applet)).expect("names differ");
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::{fs, thread};
 
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
 
 use super::processes::mark;
@@ -57,6 +57,20 @@ impl Stack {
         command.args(["--net", "--mount", "--target", &self.pid]);
         mark(&mut command);
         command
+    }
+
+    /// Let `play` happen in here; a thread of its own does it, and those that this starts.
+    pub fn host_all<T: Send>(&self, play: impl FnOnce() -> T + Send) -> T {
+        let file = |kind| fs::File::open(format!("/proc/{}/ns/{kind}", self.pid));
+        let [net, mounts] = ["net", "mnt"].map(|kind| file(kind).expect("it is there"));
+        let player = move || {
+            setns(net, CloneFlags::CLONE_NEWNET).expect("we are root");
+            // Who shares a working directory with others may not leave them.
+            unshare(CloneFlags::CLONE_FS).expect("we are root");
+            setns(mounts, CloneFlags::CLONE_NEWNS).expect("we are root");
+            play()
+        };
+        thread::scope(|scope| scope.spawn(player).join().expect("it plays to its end"))
     }
 
     pub fn run(&self, script: &str) -> Output {

@@ -73,6 +73,13 @@ impl Terminal {
         assert!(pressed.expect("tmux is installed").success());
     }
 
+    /// Give the window another size, in characters.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        let resized = self.tmux(&["resize-window", "-x", &columns, "-y", &rows]).status();
+        assert!(resized.expect("tmux is installed").success());
+    }
+
     /// Everything on the screen, without the empty lines below.
     pub fn screen(&self) -> String {
         let shown = self.tmux(&["capture-pane", "-p"]).output();
