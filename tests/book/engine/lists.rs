@@ -262,7 +262,8 @@ fn all_that_is_known_is_told_by_dockers_names() {
         let house = House::new();
         let volume =
             ["-v", "data:/data", "-v", "/opt:/opt:ro", "--restart", "on-failure:3"];
-        let labels = ["--label", "a.b=c", "-i"];
+        let guards = ["--cap-add", "SYS_TIME", "--cap-drop", "MKNOD", "--init"];
+        let labels = [&["--label", "a.b=c", "-i"][..], &guards].concat();
         house.runs("web", &[&ALONE[..], &volume, &labels].concat());
         house.ended("old", "3", &[]);
         for (template, said) in [
@@ -274,6 +275,14 @@ fn all_that_is_known_is_told_by_dockers_names() {
             ),
             ("{{join .HostConfig.Binds \",\"}}", "data:/data,/opt:/opt:ro"),
             ("{{.HostConfig.RestartPolicy.Name}} {{.RestartCount}}", "on-failure 0"),
+            (
+                "{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}}",
+                "[CAP_SYS_TIME] [CAP_MKNOD]",
+            ),
+            (
+                "{{.HostConfig.SecurityOpt}}{{.HostConfig.Init}}",
+                "[no-new-privileges]true",
+            ),
             ("{{.HostConfig.NetworkMode}} {{.HostConfig.AutoRemove}}", "none false"),
             ("{{.Config.OpenStdin}} {{.Config.Tty}} {{.Path}}", "true false sh"),
             (
