@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::mounts;
 use crate::container::{Known, Restart, State};
 use crate::network::known;
-use crate::spec::Spec;
+use crate::spec::{Rlimit, Spec};
 
 /// All of it.
 pub fn host_config(container: &Known) -> Value {
@@ -17,11 +17,18 @@ pub fn host_config(container: &Known) -> Value {
     let others = json!({
         "AutoRemove": state.throw_away,
         "Binds": mounts(spec).map(|mount| bind(&mount)).collect::<Vec<_>>(),
+        "CapAdd": capabilities_added(spec),
+        "CapDrop": capabilities_dropped(spec),
         "CgroupnsMode": if private { "private" } else { "host" },
+        "Init": spec.has_init(),
         "NetworkMode": known::name(spec),
         "PortBindings": bindings(spec, state),
+        "Privileged": spec.is_privileged(),
         "ReadonlyRootfs": spec.root.readonly,
         "RestartPolicy": restart(state.life.restart),
+        "SecurityOpt": security(spec),
+        "Sysctls": spec.linux.sysctl,
+        "Ulimits": spec.process.rlimits.iter().map(ulimit).collect::<Vec<_>>(),
         "UsernsMode": if spec.namespace("user").is_some() { "private" } else { "" },
         "MaskedPaths": spec.linux.masked_paths,
         "ReadonlyPaths": spec.linux.readonly_paths,
@@ -30,6 +37,38 @@ pub fn host_config(container: &Known) -> Value {
         known.extend(others);
     }
     Value::Object(known)
+}
+
+/// Those besides Docker's usual ones. Who has no guards has all anyway.
+fn capabilities_added(spec: &Spec) -> Vec<&String> {
+    let has = spec.process.capabilities.bounding.iter();
+    has.filter(|name| !spec.is_privileged() && !caps::DOCKER.contains(&short(name)))
+        .collect()
+}
+
+fn capabilities_dropped(spec: &Spec) -> Vec<String> {
+    let has = &spec.process.capabilities.bounding;
+    let is_there = |usual: &str| has.iter().any(|name| short(name) == usual);
+    let dropped = caps::DOCKER.into_iter().filter(|usual| !is_there(usual));
+    dropped.map(|name| format!("CAP_{name}")).collect()
+}
+
+/// Without what all have in common.
+fn short(capability: &str) -> &str {
+    capability.strip_prefix("CAP_").unwrap_or(capability)
+}
+
+/// As `--security-opt` has it.
+fn security(spec: &Spec) -> Vec<&'static str> {
+    let fixed = spec.process.no_new_privileges.then_some("no-new-privileges");
+    let open = spec.linux.seccomp.is_none().then_some("seccomp=unconfined");
+    fixed.into_iter().chain(open).collect()
+}
+
+/// As `--ulimit` has its name.
+fn ulimit(limit: &Rlimit) -> Value {
+    let name = limit.kind.trim_start_matches("RLIMIT_").to_lowercase();
+    json!({ "Name": name, "Soft": limit.soft, "Hard": limit.hard })
 }
 
 /// As in Docker, 0 and "" stand for what is not limited.

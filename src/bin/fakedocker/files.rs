@@ -3,15 +3,10 @@
 use clap::{ArgAction, Args, Subcommand};
 use fakedocker::store::Store;
 use fakedocker::{commit, cp, diff};
-use fakedocker::{rootless, sys};
 use stage::Result;
-
-use crate::build::Build;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Build an image from a Dockerfile
-    Build(Build),
     /// Make an image from a container
     Commit(Commit),
     /// Show what a container has changed in its files
@@ -21,18 +16,11 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn play(&self, open: impl FnOnce() -> Result<Store>) -> Result<u8> {
+    pub fn play(&self, store: &Store) -> Result<u8> {
         match self {
-            Command::Build(args) => {
-                // It runs containers.
-                sys::own::protect()?;
-                sys::close_inherited()?;
-                rootless::check()?;
-                args.play(&open()?)
-            }
-            Command::Commit(args) => args.play(&open()?),
-            Command::Diff(args) => args.play(&open()?),
-            Command::Cp(args) => args.play(&open()?),
+            Command::Commit(args) => args.play(store),
+            Command::Diff(args) => args.play(store),
+            Command::Cp(args) => args.play(store),
         }
     }
 }

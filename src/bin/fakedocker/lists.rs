@@ -19,43 +19,28 @@ use crate::{Inspect, confirmed, show};
 pub enum Command {
     /// List containers
     Ps(Ps),
-    /// Show what running containers use
-    Stats(Stats),
     /// Show what is known of containers, images or volumes, as JSON
     Inspect(InspectAny),
-    /// Show what runs in a container
-    Top(Top),
-    /// Show which ports of the host's are a container's
-    Port(Port),
     /// Show what happens, as it happens
     Events(Events),
     /// Show what there is, and on which machine
     Info(About),
     /// Show the version
     Version(About),
-    /// What can be done with containers
-    #[command(subcommand)]
-    Container(Container),
     /// What can be done with all of it
     #[command(subcommand)]
     System(System),
 }
 
+/// What one can see of one container, or of several.
 #[derive(Subcommand)]
-pub enum Container {
-    /// List containers
-    #[command(visible_aliases = ["list", "ps"])]
-    Ls(Ps),
+pub enum OfContainers {
     /// Show what running containers use
     Stats(Stats),
-    /// Show what is known of containers, as JSON
-    Inspect(InspectContainer),
     /// Show what runs in a container
     Top(Top),
     /// Show which ports of the host's are a container's
     Port(Port),
-    /// Remove all containers that do not run
-    Prune(PruneContainers),
 }
 
 #[derive(Subcommand)]
@@ -212,33 +197,25 @@ pub struct Events {
 }
 
 impl Command {
-    pub fn play(&self, open: impl FnOnce() -> Result<Store>) -> Result<u8> {
+    pub fn play(&self, store: &Store) -> Result<u8> {
         match self {
-            Command::Ps(args) => args.play(&open()?),
-            Command::Stats(args) => args.play(&open()?),
-            Command::Inspect(args) => return args.play(&open()?),
-            Command::Top(args) => args.play(&open()?),
-            Command::Port(args) => args.play(&open()?),
-            Command::Events(args) => args.play(&open()?),
-            Command::Info(args) => args.info(&open()?),
-            // It is the same for everybody, and needs nothing.
-            Command::Version(args) => args.version(),
-            Command::Container(args) => return args.play(&open()?),
-            Command::System(args) => args.play(&open()?),
+            Command::Ps(args) => args.play(store),
+            Command::Inspect(args) => return args.play(store),
+            Command::Events(args) => args.play(store),
+            Command::Info(args) => args.info(store),
+            Command::Version(args) => return args.version(),
+            Command::System(args) => args.play(store),
         }
         .map(|()| 0)
     }
 }
 
-impl Container {
-    fn play(&self, store: &Store) -> Result<u8> {
+impl OfContainers {
+    pub fn play(&self, store: &Store) -> Result<u8> {
         match self {
-            Container::Ls(args) => args.play(store),
-            Container::Stats(args) => args.play(store),
-            Container::Inspect(args) => return args.play(store),
-            Container::Top(args) => args.play(store),
-            Container::Port(args) => args.play(store),
-            Container::Prune(args) => args.play(store),
+            OfContainers::Stats(args) => args.play(store),
+            OfContainers::Top(args) => args.play(store),
+            OfContainers::Port(args) => args.play(store),
         }
         .map(|()| 0)
     }
@@ -309,7 +286,7 @@ impl InspectAny {
 }
 
 impl InspectContainer {
-    fn play(&self, store: &Store) -> Result<u8> {
+    pub fn play(&self, store: &Store) -> Result<u8> {
         show(&self.which, |which| inspect::inspect(store, which, self.size))
     }
 }
@@ -340,8 +317,8 @@ impl About {
         self.tell(&info, about::info_lines(&info))
     }
 
-    fn version(&self) -> Result<()> {
-        self.tell(&about::version(), about::version_lines())
+    pub fn version(&self) -> Result<u8> {
+        self.tell(&about::version(), about::version_lines()).map(|()| 0)
     }
 
     fn tell(&self, known: &Value, lines: Vec<String>) -> Result<()> {
@@ -363,7 +340,7 @@ impl Df {
 }
 
 impl PruneContainers {
-    fn play(&self, store: &Store) -> Result<()> {
+    pub fn play(&self, store: &Store) -> Result<()> {
         let filters = Filters::read(&self.filter, &usage::KEYS)?;
         let mut freed = 0;
         if self.force || confirmed("all containers that do not run")? {

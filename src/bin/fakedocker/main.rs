@@ -3,18 +3,18 @@
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
 use std::io::{IsTerminal, Write, stdin, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fakedocker::network::Network;
 use fakedocker::store::Store;
 use fakedocker::{control, exec, format, rootless, sys};
 use serde_json::Value;
 use stage::{Error, Result};
 
 mod build;
+mod containers;
 mod files;
 mod guards;
 mod images;
@@ -26,9 +26,8 @@ mod run;
 mod settings;
 mod volumes;
 
-use life::Keys;
+use containers::Container;
 use limits::Limits;
-use run::Run;
 
 /// A container engine that is the sum of its lessons
 #[derive(Parser)]
@@ -44,29 +43,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a command in a new container
-    Run(Box<Run>),
-    /// Make a container that `start` starts
-    Create(Box<Run>),
-    /// Run a command in a running container
-    Exec(Exec),
     #[command(flatten)]
-    Life(life::Command),
+    Containers(containers::Command),
+    /// What can be done with containers
+    #[command(subcommand)]
+    Container(Container),
+    /// Build an image from a Dockerfile
+    Build(build::Build),
     #[command(flatten)]
     Images(images::Command),
-    #[command(flatten)]
-    Files(files::Command),
-    #[command(flatten)]
-    Lists(lists::Command),
     /// What can be done with volumes
     #[command(subcommand)]
     Volume(volumes::Command),
-    /// Hold containers to other limits
-    Update(Update),
-    /// Stop all processes of containers
-    Pause(Containers),
-    /// Let them go on
-    Unpause(Containers),
+    #[command(flatten)]
+    Lists(lists::Command),
 }
 
 #[derive(Args)]
@@ -134,8 +124,11 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     let played = play(&cli).map_err(|error| match &cli.command {
-        // Only where a command of the user's has a status does a failure of ours need another.
-        Command::Run(_) | Command::Create(_) | Command::Exec(_) => error,
+        Command::Containers(it) | Command::Container(Container::Same(it))
+            if it.ends_as_another() =>
+        {
+            error
+        }
         _ if error.exit_status() == stage::FAILED => error.status(1),
         _ => error,
     });
@@ -144,44 +137,29 @@ fn main() -> ExitCode {
 
 fn play(cli: &Cli) -> Result<u8> {
     let root = cli.root.clone().unwrap_or_else(rootless::store_root);
-    let store = |explain: bool| {
-        rootless::enter(explain)?;
-        let store = Store::open(&root)?;
-        fakedocker::sweep(&store)?;
-        Ok(store)
-    };
     match &cli.command {
-        Command::Run(args) | Command::Create(args) => {
+        Command::Containers(command) => command.play(&root),
+        Command::Container(command) => command.play(&root),
+        Command::Build(args) => {
+            // It runs containers.
             alone()?;
             rootless::check()?;
-            if let Some(Network::Container(name)) = &args.network {
-                rootless::enter_with(&root, name, args.explain)?;
-            }
-            let store = store(args.explain)?;
-            match cli.command {
-                Command::Create(_) => args.create(&store),
-                _ => args.play(&store),
-            }
+            args.play(&open(&root, false)?)
         }
-        Command::Exec(args) => {
-            // It goes where the container is, and is root there.
-            alone()?;
-            life::front(args.interactive && !args.detach, args.tty, &Keys::default())?;
-            exec::exec(&Store::open(&root)?, &args.options())
-        }
-        Command::Images(args) => args.play(&store(false)?),
-        Command::Files(args) => args.play(|| store(false)),
-        Command::Lists(args) => args.play(|| store(false)),
-        Command::Life(args) => {
-            // It may start some.
-            alone()?;
-            args.play(&store(false)?)
-        }
-        Command::Volume(args) => args.play(&store(false)?),
-        Command::Update(args) => update(&store(false)?, args),
-        Command::Pause(args) => args.each(&store(false)?, control::pause),
-        Command::Unpause(args) => args.each(&store(false)?, control::unpause),
+        Command::Images(args) => args.play(&open(&root, false)?),
+        Command::Volume(args) => args.play(&open(&root, false)?),
+        // It is the same for everybody, and needs nothing.
+        Command::Lists(lists::Command::Version(args)) => args.version(),
+        Command::Lists(args) => args.play(&open(&root, false)?),
     }
+}
+
+/// The store in the folder `root`, without what killed engines have left there.
+fn open(root: &Path, explain: bool) -> Result<Store> {
+    rootless::enter(explain)?;
+    let store = Store::open(root)?;
+    fakedocker::sweep(&store)?;
+    Ok(store)
 }
 
 /// What comes before anything that starts a process in a container: neither our program nor what
@@ -225,6 +203,13 @@ impl Exec {
     }
 }
 
+impl Update {
+    fn play(&self, store: &Store) -> Result<u8> {
+        let asked = self.limits.request();
+        self.which.each(store, |store, which| control::update(store, which, &asked))
+    }
+}
+
 impl Containers {
     /// Do it to each of them, and say which.
     fn each(
@@ -263,11 +248,6 @@ fn confirmed(what: &str) -> Result<bool> {
         stage::tell("")?;
     }
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
-}
-
-fn update(store: &Store, args: &Update) -> Result<u8> {
-    let asked = args.limits.request();
-    args.which.each(store, |store, which| control::update(store, which, &asked))
 }
 
 /// Another failure: the last one is for the exit status.

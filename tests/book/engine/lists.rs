@@ -7,10 +7,12 @@ use std::process::Child;
 
 use serde_json::Value;
 
+use super::rootless::import;
 use crate::support::engine::{Ending, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes::MARK;
 use crate::support::rootfs::busybox;
+use crate::support::student::Student;
 use crate::support::wait::until;
 
 /// A store with a busybox, whose containers go with it.
@@ -112,7 +114,7 @@ fn containers_are_listed_the_newest_first() {
         let rows: Vec<Vec<&str>> = listed[1..].iter().map(|line| cells(line)).collect();
         let names: Vec<&str> = rows.iter().map(|row| row[row.len() - 1]).collect();
         assert_eq!(names, ["made", "web", "first"], "{listed:#?}");
-        assert_eq!(rows[0][..3], [&rows[0][0], "box", "\"true\""]);
+        assert_eq!(rows[0][1..3], ["box", "\"true\""]);
         assert_eq!(rows[1][..3], [&web[..12], "box", "\"sh -c tail -f /dev/…\""]);
         assert_eq!(rows[0][4], "Created");
         assert!(rows[1][4].starts_with("Up ") && rows[1][4].ends_with(" (Paused)"));
@@ -260,7 +262,8 @@ fn all_that_is_known_is_told_by_dockers_names() {
         let house = House::new();
         let volume =
             ["-v", "data:/data", "-v", "/opt:/opt:ro", "--restart", "on-failure:3"];
-        let labels = ["--label", "a.b=c", "-i"];
+        let guards = ["--cap-add", "SYS_TIME", "--cap-drop", "MKNOD", "--init"];
+        let labels = [&["--label", "a.b=c", "-i"][..], &guards].concat();
         house.runs("web", &[&ALONE[..], &volume, &labels].concat());
         house.ended("old", "3", &[]);
         for (template, said) in [
@@ -272,6 +275,14 @@ fn all_that_is_known_is_told_by_dockers_names() {
             ),
             ("{{join .HostConfig.Binds \",\"}}", "data:/data,/opt:/opt:ro"),
             ("{{.HostConfig.RestartPolicy.Name}} {{.RestartCount}}", "on-failure 0"),
+            (
+                "{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}}",
+                "[CAP_SYS_TIME] [CAP_MKNOD]",
+            ),
+            (
+                "{{.HostConfig.SecurityOpt}}{{.HostConfig.Init}}",
+                "[no-new-privileges]true",
+            ),
             ("{{.HostConfig.NetworkMode}} {{.HostConfig.AutoRemove}}", "none false"),
             ("{{.Config.OpenStdin}} {{.Config.Tty}} {{.Path}}", "true false sh"),
             (
@@ -434,6 +445,47 @@ fn the_engine_tells_of_itself() {
         let version = house.says(&["version", "--format", "{{.Server.Version}}"]);
         assert_eq!(house.says(&["--version"]), format!("fakedocker {version}"));
         assert!(house.says(&["version"]).starts_with(&format!("fakedocker {version}")));
+    });
+}
+
+#[test]
+fn who_is_not_root_sees_the_same() {
+    undisturbed(|| {
+        let student = Student::new();
+        import(&student, &busybox(), "box").assert_status(0);
+        let says = |args: &[&str]| {
+            student.engine(args).end().assert_status(0).assert_quiet().out.clone()
+        };
+        let run = ["run", "-d", "-e", MARK, "--network", "none", "--name", "web", "box"];
+        let id = says(&[&run[..], &["tail", "-f", "/dev/null"]].concat());
+        assert_eq!(says(&["ps", "-q", "--no-trunc"]), id);
+        let shown = says(&["top", "web"]);
+        assert_eq!(shown.lines().count(), 2, "{shown}");
+        assert!(shown.ends_with("tail -f /dev/null\n"), "{shown}");
+        let stats = says(&["stats", "--no-stream", "--format", "{{.Name}}"]);
+        assert_eq!(stats, "web\n");
+        assert!(says(&["system", "df"]).contains("Containers      1       1"));
+        assert_eq!(says(&["info", "-f", "{{.Rootless}}"]), "true\n");
+        assert_eq!(says(&["rm", "-f", "web"]), "web\n");
+        let past = ["events", "--since", "1h", "--until", "0s", "--filter", "event=die"];
+        assert_eq!(says(&past).lines().count(), 1);
+    });
+}
+
+#[test]
+fn the_word_container_can_stand_before() {
+    undisturbed(|| {
+        let house = House::new();
+        let run = |command: &str| {
+            let run = ["container", "run", "--rm", "--network", "none", "box"];
+            house.end(&[&run[..], &[command]].concat())
+        };
+        run("true").assert_status(0).assert_quiet();
+        run("nonsense").assert_status(127).assert_one_error();
+        house.says(&["container", "create", "--name", "made", "box", "true"]);
+        assert_eq!(house.lines(&["container", "list", "-aq"]).len(), 1);
+        assert_eq!(house.says(&["container", "rm", "made"]), "made\n");
+        house.end(&["container", "rm", "made"]).assert_status(1).assert_one_error();
     });
 }
 
