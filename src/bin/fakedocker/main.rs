@@ -21,6 +21,8 @@ mod images;
 mod life;
 mod limits;
 mod lists;
+#[path = "../common/manual.rs"]
+mod manual;
 mod registry;
 mod run;
 mod settings;
@@ -63,6 +65,8 @@ enum Command {
     Volume(volumes::Command),
     /// Hold containers to other limits
     Update(Update),
+    #[command(flatten)]
+    Manual(manual::Command),
     /// Stop all processes of containers
     Pause(Containers),
     /// Let them go on
@@ -128,6 +132,9 @@ struct Update {
     which: Containers,
 }
 
+/// What bash is told besides: how to complete the names of containers and the like.
+const NAMES: &str = include_str!("names.bash");
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -178,6 +185,7 @@ fn play(cli: &Cli) -> Result<u8> {
             args.play(&store(false)?)
         }
         Command::Volume(args) => args.play(&store(false)?),
+        Command::Manual(args) => args.play(Cli::command(), NAMES),
         Command::Update(args) => update(&store(false)?, args),
         Command::Pause(args) => args.each(&store(false)?, control::pause),
         Command::Unpause(args) => args.each(&store(false)?, control::unpause),
