@@ -32,13 +32,14 @@ pub enum Which {
 
 impl Command {
     /// For the program whose command line is `whole`; for bash there is `more`.
-    pub fn play(&self, whole: clap::Command, more: &str) -> Result<()> {
+    pub fn play(&self, whole: clap::Command, more: &str) -> Result<u8> {
         match self {
             Command::Completion { shell: Which::Bash } => tell(Shell::Bash, whole, more),
             Command::Completion { shell: Which::Fish } => tell(Shell::Fish, whole, ""),
             Command::Completion { shell: Which::Zsh } => tell(Shell::Zsh, whole, ""),
             Command::Man { folder } => write(whole, folder),
         }
+        .map(|()| 0)
     }
 }
 

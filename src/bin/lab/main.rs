@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().what {
         What::Check(args) => check(args),
         What::Clean(args) => clean(&args),
-        What::Manual(args) => args.play(Cli::command(), "").map(|()| true),
+        What::Manual(args) => args.play(Cli::command(), "").map(|_| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
