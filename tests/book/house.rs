@@ -274,14 +274,16 @@ fn the_plumbing_is_little() {
 
 /// Where the `use` lines begin: crates, or modules of the file itself.
 fn foreign_imports(text: &str) -> Broken {
-    let known = ["std", "clap", "serde", "toml", "serde_json", "fakedocker", "stage"];
+    let ours = ["fakedocker", "stage"];
+    let known =
+        ["std", "clap", "clap_complete", "clap_mangen", "serde", "toml", "serde_json"];
     let near = ["crate", "self", "super"];
     let is_module = |name: &str| text.lines().any(|line| line == format!("mod {name};"));
     let is_foreign = |line: &str| {
         let import = line.trim_start().trim_start_matches("pub ").strip_prefix("use ");
         let name = import.and_then(|path| words(path).next()).map(|(name, _)| name);
         name.is_some_and(|name| {
-            !known.contains(&name) && !near.contains(&name) && !is_module(name)
+            ![&known[..], &ours, &near].concat().contains(&name) && !is_module(name)
         })
     };
     let foreign = code(text).filter(|(_, line)| is_foreign(line));

@@ -26,6 +26,7 @@ mod limits;
 mod loops;
 mod narration;
 mod network;
+mod packaging;
 mod pages;
 mod quotes;
 mod registry;

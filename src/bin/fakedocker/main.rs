@@ -21,6 +21,8 @@ mod images;
 mod life;
 mod limits;
 mod lists;
+#[path = "../common/manual.rs"]
+mod manual;
 mod registry;
 mod run;
 mod settings;
@@ -57,6 +59,8 @@ enum Command {
     Volume(volumes::Command),
     #[command(flatten)]
     Lists(lists::Command),
+    #[command(flatten)]
+    Manual(manual::Command),
 }
 
 #[derive(Args)]
@@ -118,6 +122,9 @@ struct Update {
     which: Containers,
 }
 
+/// What bash is told besides: how to complete the names of containers and the like.
+const NAMES: &str = include_str!("names.bash");
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -148,6 +155,7 @@ fn play(cli: &Cli) -> Result<u8> {
         }
         Command::Images(args) => args.play(&open(&root, false)?),
         Command::Volume(args) => args.play(&open(&root, false)?),
+        Command::Manual(args) => args.play(Cli::command(), NAMES),
         // It is the same for everybody, and needs nothing.
         Command::Lists(lists::Command::Version(args)) => args.version(),
         Command::Lists(args) => args.play(&open(&root, false)?),

@@ -13,11 +13,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, CommandFactory, Parser, Subcommand, value_parser};
 use stage::Result;
 
 mod check;
 mod lessons;
+#[path = "../common/manual.rs"]
+mod manual;
 mod program;
 mod questions;
 mod witness;
@@ -39,6 +41,8 @@ enum What {
     Check(Check),
     /// Take back what killed lessons and engines have left on this machine
     Clean(Clean),
+    #[command(flatten)]
+    Manual(manual::Command),
 }
 
 #[derive(Args)]
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().what {
         What::Check(args) => check(args),
         What::Clean(args) => clean(&args),
+        What::Manual(args) => args.play(Cli::command(), "").map(|_| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
