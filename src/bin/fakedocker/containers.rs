@@ -22,13 +22,13 @@ pub enum Command {
     /// Make a container that `start` starts
     Create(Box<Run>),
     /// Run a command in a running container
-    Exec(Exec),
+    Exec(Box<Exec>),
     #[command(flatten)]
     Life(life::Command),
     #[command(flatten)]
     Files(files::Command),
     /// Hold containers to other limits
-    Update(Update),
+    Update(Box<Update>),
     /// Stop all processes of containers
     Pause(Containers),
     /// Let them go on
