@@ -179,8 +179,11 @@ impl First {
     /// somebody else's.
     pub fn pid(&self) -> Option<Pid> {
         let pid = Pid::from_raw(self.pid);
-        let is_still =
-            proc::namespace_of(pid, "pid").ok().as_ref() == Some(&self.namespace);
+        let is_still = match proc::namespace_of(pid, "pid") {
+            Ok(namespace) => namespace == self.namespace,
+            // Without root, who is in another user namespace is not told.
+            Err(error) => error.is_refusal(),
+        };
         is_still.then_some(pid)
     }
 }

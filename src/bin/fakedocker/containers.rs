@@ -77,7 +77,8 @@ impl Command {
             Command::Update(args) => args.play(&open(root, false)?),
             Command::Pause(args) => args.each(&open(root, false)?, control::pause),
             Command::Unpause(args) => args.each(&open(root, false)?, control::unpause),
-            Command::Seen(args) => args.play(&open(root, false)?),
+            // Who is not root sees the container's processes from outside, as its owner.
+            Command::Seen(args) => args.play(&Store::open(root)?),
         }
     }
 }
