@@ -606,7 +606,7 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
         }
     };
     match state {
-        Some(State { exit_status: Some(_), .. }) => Ok(None),
+        Some(State { exit_status: Some(_), throw_away: false, .. }) => Ok(None),
         // It waits for its first start.
         Some(State { started, created, .. })
             if started.is_empty() && !created.is_empty() =>

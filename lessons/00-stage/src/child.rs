@@ -359,6 +359,12 @@ impl Child<'_> {
     pub fn release(mut self) -> Result<()> {
         self.proceed()?;
         self.await_exec()?;
+        while let Some(message) = Message::take(&mut self.arrived) {
+            // It could not let go of us, and ends.
+            if let Message::Failure(error) = message {
+                return Err(error);
+            }
+        }
         self.status = Some(0);
         Ok(())
     }
@@ -502,7 +508,9 @@ impl Child<'_> {
             Ok(WaitStatus::Exited(_, code)) => self.has_ended(code),
             Ok(WaitStatus::Signaled(_, signal, _)) => self.has_ended(128 + signal as i32),
             Ok(WaitStatus::Stopped(..)) => self.stop_too()?,
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(_) => {}
+            // Whoever looks only when a signal has come would wait for the next one.
+            Err(Errno::EINTR) => return self.look_after(),
             Err(errno) => return Err(Error::call("wait4", errno)),
         }
         Ok(())
