@@ -122,6 +122,19 @@ impl Store {
     }
 }
 
+/// A test that has failed does not end what it has started.
+impl Drop for Store {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let all = self.engine(&["ps", "-aq"]).end().out;
+            let all: Vec<&str> = all.lines().collect();
+            if !all.is_empty() {
+                self.engine(&[&["rm", "-f"], &all[..]].concat()).end();
+            }
+        }
+    }
+}
+
 /// A command line that is about to be run.
 pub struct Engine(Command);
 
