@@ -319,6 +319,13 @@ impl Container {
         &self.plan.id
     }
 
+    /// What it is.
+    pub fn spec(&self) -> Result<Spec> {
+        let path = self.plan.folder.join("config.json");
+        let gone = || Error::input(format!("{} is gone", path.display()));
+        read_json(&path)?.ok_or_else(gone)
+    }
+
     /// What it is called.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()

@@ -72,7 +72,7 @@ impl Kept<'_> {
         at_start: impl FnOnce() -> Result<()>,
     ) -> Result<Ending> {
         let mut began = Instant::now();
-        let mut ending = self.live_once(stage, relay, wanted, at_start)?;
+        let mut ending = self.live_once(stage, relay, wanted, &self.spec, at_start)?;
         let (mut again, mut pause) = (0, PAUSE);
         while self.is_to_live_again(&ending, again) {
             if began.elapsed() >= LONG {
@@ -84,8 +84,10 @@ impl Kept<'_> {
             (again, pause) = (again + 1, (pause * 2).min(LONGEST_PAUSE));
             let restarts = |state: State| State { restarts: state.restarts + 1, ..state };
             self.container.change(restarts)?;
+            // Its limits may have been changed meanwhile.
+            let spec = self.container.spec()?;
             began = Instant::now();
-            ending = self.live_once(stage, relay, wanted, || Ok(()))?;
+            ending = self.live_once(stage, relay, wanted, &spec, || Ok(()))?;
         }
         Ok(ending)
     }
@@ -107,11 +109,12 @@ impl Kept<'_> {
         stage: &Stage,
         relay: &mut Relay,
         wanted: Wanted,
+        spec: &Spec,
         at_start: impl FnOnce() -> Result<()>,
     ) -> Result<Ending> {
         let Kept { store, container, .. } = self;
         let network = Setup::read(store, &self.life.network)?;
-        let spec = network.update(&self.spec, container.plan());
+        let spec = network.update(spec, container.plan());
         container.furnish(&network.files(&spec.hostname))?;
         let mut connection = Connection::prepare(network)?;
         let (its, mut ours) = streams::make(wanted, spec.user_outside())?;

@@ -75,7 +75,7 @@ impl Yard {
             ])
             // Folders that an import writes to have another time afterwards.
             .args(
-                "-o -name incoming -o -name drafts -o -name layers -o -name sha256"
+                "-o -name store -o -name incoming -o -name drafts -o -name layers -o -name sha256"
                     .split(' '),
             )
             .args([")", "-o", "-printf", "%p %i %M %s %T@ %l %u\\n"])

@@ -82,7 +82,7 @@ fn first_lines(test: &str, cgroup: &str) -> Option<[String; 3]> {
     let [kind, names, new, files, "intruder", "again"] = lines[..] else {
         panic!("{said}")
     };
-    assert_eq!(files, "overlayfs tmpfs tmpfs tmpfs ");
+    assert_eq!(files, "overlayfs ext2/ext3 ext2/ext3 tmpfs ");
     assert!(!Path::new("/fakedocker-intruder").exists(), "it is on the host, too");
     Some([kind, names, new].map(String::from))
 }
