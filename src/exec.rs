@@ -104,8 +104,10 @@ fn enter(
     let way_in =
         group.map(|group| limits::way_in(&group, &options.container)).transpose()?;
     rlimits::allow(stage, &limits_of(spec))?;
+    // Pipes are given away by their user's number outside.
+    let lent = (!options.terminal).then(|| lend(spec, options)).transpose()?;
     join(store, stage, spec, first, &options.container)?;
-    let (its, ours) = streams(stage, spec, options)?;
+    let (its, ours) = lent.map_or_else(|| open_terminal(stage, spec), Ok)?;
     // The guest is in the container with all that we have open, and our rights.
     sys::hide()?;
     let mut guest = stage.fork(|cue| {
@@ -124,20 +126,20 @@ fn enter(
 }
 
 /// What the command finds as its standard input, output and error, and our ends of that.
-fn streams(stage: &Stage, spec: &Spec, options: &Options) -> Result<(ItsEnds, OurEnds)> {
-    let uid = spec.process.user.uid;
-    match (options.terminal, options.detached) {
-        // Lesson 25: one of the container's, where we are now.
-        (true, _) => {
-            let size = tty::size_of(stdin()).ok();
-            let (master, slave) = streams::open_terminal(stage, size, uid)?;
-            let mut ours = OurEnds::default();
-            ours.adopt(stage, master)?;
-            Ok((ItsEnds::Opened(slave), ours))
-        }
-        (false, false) => streams::lend(options.interactive, spec.user_outside()),
-        (false, true) => streams::nothing().map(|its| (its, OurEnds::default())),
+fn lend(spec: &Spec, options: &Options) -> Result<(ItsEnds, OurEnds)> {
+    match options.detached {
+        false => streams::lend(options.interactive, spec.user_outside()),
+        true => streams::nothing().map(|its| (its, OurEnds::default())),
     }
+}
+
+/// Lesson 25: the same as a terminal of the container's, where we are now.
+fn open_terminal(stage: &Stage, spec: &Spec) -> Result<(ItsEnds, OurEnds)> {
+    let size = tty::size_of(stdin()).ok();
+    let (master, slave) = streams::open_terminal(stage, size, spec.process.user.uid)?;
+    let mut ours = OurEnds::default();
+    ours.adopt(stage, master)?;
+    Ok((ItsEnds::Opened(slave), ours))
 }
 
 /// Pass on what is typed and written, until the command has ended.

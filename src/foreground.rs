@@ -80,7 +80,7 @@ pub fn make<'s>(
     let throw_away = options.remove || request.is_host();
     let life = Life {
         open_stdin: options.interactive,
-        network: request.network.clone(),
+        network: network.decided(&request.network),
         ..options.life.clone()
     };
     let name = request.name.clone();

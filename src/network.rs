@@ -100,6 +100,11 @@ impl Setup {
         Ok(setup)
     }
 
+    /// What `request` has come to: the network is chosen.
+    pub fn decided(&self, request: &Request) -> Request {
+        Request { network: Some(self.network.clone()), ..request.clone() }
+    }
+
     fn check(&self) -> Result<()> {
         let alone = |what: &str| Error::input(format!("{what} needs --network bridge"));
         match self.network {

@@ -177,7 +177,14 @@ impl<'w> Tracer<'w> {
                 ptrace::detach(pid, None).ok();
                 return;
             }
-            PTRACE_EVENT_EXEC => self.began = true,
+            PTRACE_EVENT_EXEC => {
+                self.began = true;
+                if pid == self.engine {
+                    // It may start itself once more, and its runtime, too.
+                    let engine = self.tracee(pid);
+                    (engine.stacks, engine.is_ready) = (0, false);
+                }
+            }
             PTRACE_EVENT_STOP => {}
             _ => {
                 if let Ok(child) = ptrace::getevent(pid) {
