@@ -20,252 +20,40 @@
 //! started later, belonged to an engine that was killed. The next command takes it away, or
 //! notes the end.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use image::Digest;
-use serde::{Deserialize, Serialize};
-use stage::{Error, Pid, Result, proc};
+use stage::{Error, Result};
 
-use crate::disk::{hold_alone, random_id, read_json, sync_folder, write_json};
-use crate::network;
+pub(crate) use self::known::described;
+pub use self::known::{Known, Running, ids, known, layers_in_use, running, users_of};
+pub use self::plan::Plan;
+pub use self::state::{First, Life, Restart, State};
+pub use self::sweep::sweep;
+use self::sweep::{drop_name, end, remove};
+use crate::disk::{hold_alone, read_json, sync_folder, write_json};
 use crate::network::names::{Neighbour, introduce};
-use crate::spec::{IMAGE_ID, IMAGE_NAME, Spec};
+use crate::spec::{IMAGE_NAME, Spec};
 use crate::store::Store;
 use crate::times::moment;
 use crate::volumes::Volumes;
 use crate::{events, names};
 
-/// The exit status of a container whose engine was killed: 128 + SIGKILL.
-const KILLED: u8 = 137;
+mod known;
+mod plan;
+mod state;
+mod sweep;
 
-/// What a container will be called and where it will be: nothing is touched yet.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// 64 hexadecimal digits, as Docker has them.
-    pub id: String,
-    root: PathBuf,
-    folder: PathBuf,
-}
-
-/// A container that this process owns. Dropped without [`Container::keep`], it is removed.
+/// A container that this process owns. Dropped without [`Container::leave`], it is removed.
 pub struct Container {
     plan: Plan,
     name: Option<String>,
     /// The lock dies with its last descriptor, and so with us.
     _held: File,
     kept: bool,
-}
-
-/// What is known of a container, besides its description.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct State {
-    /// The name that the user gave.
-    pub name: Option<String>,
-    /// It was made to be removed at its end.
-    pub throw_away: bool,
-    /// Its first process, while it runs.
-    #[serde(default)]
-    pub first: Option<First>,
-    /// Its address at the bridge, while it runs.
-    #[serde(default)]
-    pub address: Option<Ipv4Addr>,
-    /// How it ended, if it has.
-    pub exit_status: Option<u8>,
-    /// Whether the kernel has ended a process of it for want of memory.
-    #[serde(default)]
-    pub oom_killed: bool,
-    /// How its life was to be.
-    #[serde(default)]
-    pub life: Life,
-    /// When it was made (RFC 3339).
-    #[serde(default)]
-    pub created: String,
-    /// When it was started last; empty if never.
-    #[serde(default)]
-    pub started: String,
-    /// When it ended last; empty if never.
-    #[serde(default)]
-    pub finished: String,
-    /// How often it was started again by itself.
-    #[serde(default)]
-    pub restarts: u32,
-    /// Why it could not be started, the last time.
-    #[serde(default)]
-    pub error: String,
-}
-
-/// What was asked for, besides what is in it: how a container is kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Life {
-    /// Somebody may talk to its standard input.
-    pub open_stdin: bool,
-    /// Nobody listens to it from the beginning.
-    pub detached: bool,
-    /// Whether it is started again at its end.
-    pub restart: Restart,
-    /// How it is asked to end, if not by SIGTERM.
-    pub stop_signal: Option<String>,
-    /// How many seconds it has for that, if not ten.
-    pub stop_timeout: Option<u32>,
-    /// How long its log becomes before another begins, in bytes; none is kept for 0.
-    pub log_size: Option<u64>,
-    /// Which network it is to have, in the words of the command line.
-    pub network: network::Request,
-    /// It is a part of something that fails as a whole: its engine ends it at the first Ctrl-C.
-    #[serde(skip)]
-    pub at_once: bool,
-}
-
-/// When a container that has ended is started again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Restart {
-    /// Never.
-    #[default]
-    No,
-    /// When its exit status is not zero.
-    OnFailure {
-        /// But no more often than this, in a row.
-        at_most: Option<u32>,
-    },
-    /// Whatever its status is, unless somebody has stopped it.
-    UnlessStopped,
-    /// The same. There is no daemon that would start it again when the machine has.
-    Always,
-}
-
-/// A container's first process, as the host knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct First {
-    /// Its PID.
-    pub pid: i32,
-    /// Its PID namespace, by which it is told from another process with that PID.
-    pub namespace: String,
-}
-
-/// A container that is running, to be joined.
-pub struct Running {
-    /// What it is.
-    pub spec: Spec,
-    /// Its first process.
-    pub first: First,
-    /// Its folder.
-    pub folder: PathBuf,
-}
-
-/// A container, running or not.
-pub struct Known {
-    /// Its whole ID.
-    pub id: String,
-    /// What it is.
-    pub spec: Spec,
-    /// How it is.
-    pub state: State,
-    /// Whether an engine runs it. It may still be about to start.
-    pub is_held: bool,
-    folder: PathBuf,
-}
-
-impl First {
-    /// Its PID, if it still has it: it may have ended meanwhile, and its number may be
-    /// somebody else's.
-    pub fn pid(&self) -> Option<Pid> {
-        let pid = Pid::from_raw(self.pid);
-        let is_still = match proc::namespace_of(pid, "pid") {
-            Ok(namespace) => namespace == self.namespace,
-            // Without root, who is in another user namespace is not told.
-            Err(error) => error.is_refusal(),
-        };
-        is_still.then_some(pid)
-    }
-}
-
-impl Known {
-    /// Its first process, if it runs.
-    pub fn first(&self) -> Option<Pid> {
-        self.state.first.as_ref().filter(|_| self.is_held)?.pid()
-    }
-
-    /// While this lives, nobody removes it. None if an engine runs it.
-    pub fn hold(&self) -> Option<File> {
-        hold_alone(&self.folder)
-    }
-
-    /// Where all of it is kept.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Tell whoever listens to events what has happened to it.
-    pub fn tell(&self, store: &Store, action: &str, more: &[(&str, &str)]) {
-        tell(store, action, &self.id, self.state.name.as_deref(), &self.spec, more);
-    }
-
-    /// Its first process runs, or somebody is about to start it.
-    pub fn is_running(&self) -> bool {
-        self.is_held && self.state.exit_status.is_none()
-    }
-
-    /// Keep another description of it.
-    pub fn describe(&mut self, spec: Spec) -> Result<()> {
-        write_json(&self.folder.join("config.json"), &spec)?;
-        self.spec = spec;
-        Ok(())
-    }
-}
-
-impl Plan {
-    /// Choose an ID.
-    pub fn new(store: &Store) -> Result<Plan> {
-        let id = random_id(32)?;
-        let folder = folder_of(store, &id);
-        Ok(Plan { id, root: store.root().to_path_buf(), folder })
-    }
-
-    /// Where its root file system appears.
-    pub fn rootfs(&self) -> PathBuf {
-        self.root.join("rootfs")
-    }
-
-    /// Where all of it is kept.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// What it writes goes here; a sibling `work` is overlayfs's own.
-    pub fn upper(&self) -> PathBuf {
-        self.folder.join("layer/upper")
-    }
-
-    /// overlayfs's own folder.
-    pub fn work(&self) -> PathBuf {
-        self.folder.join("layer/work")
-    }
-
-    /// The two for an overlay on the folder `path` of the container, in a folder of their
-    /// own; those for "/" are `upper` and `work`.
-    pub fn layer_of(&self, path: &Path) -> (PathBuf, PathBuf) {
-        match path.strip_prefix("/").unwrap_or(path) {
-            root if root == Path::new("") => (self.upper(), self.work()),
-            below => {
-                let room = self.folder.join("layers").join(below);
-                (room.join("upper"), room.join("work"))
-            }
-        }
-    }
-
-    /// What stands for "/" where the machine itself is the image, and we are not its root.
-    pub fn skeleton(&self) -> PathBuf {
-        self.folder.join("skeleton")
-    }
 }
 
 impl Container {
@@ -508,33 +296,6 @@ pub fn tell(
     events::tell(store, "container", action, id, &all);
 }
 
-/// The running container that `which` means.
-pub fn running(store: &Store, which: &str) -> Result<Running> {
-    let _store = store.lock_containers()?;
-    let id = find(store, which)?;
-    let folder = folder_of(store, &id);
-    let ended = || Error::input(format!("container {which:?} is not running")).status(1);
-    // Nobody holds it: its engine is gone, and it with its engine.
-    if hold_alone(&folder).is_some() {
-        return Err(ended());
-    }
-    let state: Option<State> = read_json(&folder.join("state.json"))?;
-    let first = state.and_then(|state| state.first).ok_or_else(ended)?;
-    let spec = read_json(&folder.join("config.json"))?.ok_or_else(ended)?;
-    Ok(Running { spec, first, folder })
-}
-
-/// The container that `which` means. Nobody else changes it as long as `_lock` is held.
-pub fn known(store: &Store, which: &str, _lock: &File) -> Result<Known> {
-    let id = find(store, which)?;
-    let folder = folder_of(store, &id);
-    let is_held = hold_alone(&folder).is_none();
-    let gone = || Error::input(format!("no container is called {which:?}")).status(1);
-    let state = read_json(&folder.join("state.json"))?.ok_or_else(gone)?;
-    let spec = read_json(&folder.join("config.json"))?.ok_or_else(gone)?;
-    Ok(Known { id, spec, state, is_held, folder })
-}
-
 /// The containers that others can find at the bridge.
 fn neighbours(store: &Store, _lock: &File) -> Result<Vec<Neighbour>> {
     let mut all = Vec::new();
@@ -557,119 +318,6 @@ fn introduce_all(store: &Store, lock: &File) -> Result<()> {
     Ok(())
 }
 
-/// The folders of layers that containers stand on, running or not.
-pub fn layers_in_use(store: &Store) -> Result<BTreeSet<PathBuf>> {
-    let mut folders = BTreeSet::new();
-    for (_, spec) in described(store.root())? {
-        let layers = spec.stacks()?.into_iter().flat_map(|(_, layers)| layers.lower);
-        folders.extend(layers);
-    }
-    Ok(folders)
-}
-
-/// The IDs of the containers that were made from the image `id`.
-pub fn users_of(store: &Store, id: &Digest) -> Result<Vec<String>> {
-    let of_it = |spec: &Spec| spec.annotations.get(IMAGE_ID) == Some(&id.to_string());
-    let users = described(store.root())?.into_iter().filter(|(_, spec)| of_it(spec));
-    Ok(users.map(|(id, _)| id).collect())
-}
-
-/// All containers in the store at `root` that have a description, with their IDs.
-pub(crate) fn described(root: &Path) -> Result<Vec<(String, Spec)>> {
-    let (mut all, containers) = (Vec::new(), root.join("containers"));
-    for id in entries(&containers)? {
-        let spec = read_json(&containers.join(&id).join("config.json"))?;
-        all.extend(spec.map(|spec| (id, spec)));
-    }
-    Ok(all)
-}
-
-/// Take away what killed engines have left; returns a line for each. Every command begins
-/// with it.
-pub fn sweep(store: &Store) -> Result<Vec<String>> {
-    let lock = store.lock_containers()?;
-    let mut done = Vec::new();
-    for id in ids(store)? {
-        let folder = folder_of(store, &id);
-        if let Some(_held) = hold_alone(&folder) {
-            done.extend(settle(store, &id, &folder)?);
-        }
-    }
-    sweep_names(store)?;
-    if !done.is_empty() {
-        introduce_all(store, &lock)?;
-    }
-    Ok(done)
-}
-
-/// Settle what becomes of a container whose engine is gone.
-fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
-    let short: String = id.chars().take(12).collect();
-    let state = match read_json::<State>(&folder.join("state.json")) {
-        Ok(state) => state,
-        Err(error) => {
-            stage::warn(format!("container {short} is left alone: {error}"));
-            return Ok(None);
-        }
-    };
-    match state {
-        Some(State { exit_status: Some(_), throw_away: false, .. }) => Ok(None),
-        // It waits for its first start.
-        Some(State { started, created, .. })
-            if started.is_empty() && !created.is_empty() =>
-        {
-            Ok(None)
-        }
-        Some(State { throw_away: false, started, .. }) if !started.is_empty() => {
-            end(folder, KILLED, false)?;
-            Ok(Some(format!("container {short}: its engine was killed, kept as ended")))
-        }
-        state => {
-            // Without a state, it has no volumes yet, or keeps them.
-            let (volumes, name) = (state.is_some(), state.and_then(|state| state.name));
-            remove(store.root(), folder, name.as_deref(), volumes)?;
-            Ok(Some(format!("container {short}: removed")))
-        }
-    }
-}
-
-/// Names whose container is gone.
-fn sweep_names(store: &Store) -> Result<()> {
-    for name in entries(&names_of(store.root()))? {
-        let link = names_of(store.root()).join(&name);
-        let failed = |error| Error::io(link.display(), &error);
-        let id = fs::read_link(&link).map_err(failed)?;
-        // Only what is certainly not there: any other failure says nothing about it.
-        if !store.containers().join(id).try_exists().map_err(failed)? {
-            fs::remove_file(&link).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-/// The IDs of all containers, in no order.
-pub fn ids(store: &Store) -> Result<Vec<String>> {
-    entries(&store.containers())
-}
-
-/// The ID that `which` means: a name, an ID, or the beginning of exactly one.
-fn find(store: &Store, which: &str) -> Result<String> {
-    check_name(which)?;
-    if let Ok(id) = fs::read_link(names_of(store.root()).join(which)) {
-        return Ok(id.to_string_lossy().into_owned());
-    }
-    let mut meant = ids(store)?.into_iter().filter(|id| id.starts_with(which));
-    match (meant.next(), meant.next()) {
-        (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => {
-            Err(Error::input(format!("several containers begin with {which:?}")))
-        }
-        (None, _) => {
-            Err(Error::input(format!("no container is called {which:?}")).status(1))
-        }
-    }
-}
-
 /// Docker's rule for names.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
@@ -681,45 +329,6 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Err(Error::input(format!(
         "{shown:?} cannot be a name: 2 to 128 letters, digits, `_`, `.`, `-`, the first a letter or digit"
     )))
-}
-
-/// Note how the container ended.
-fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()> {
-    let path = folder.join("state.json");
-    let state: State = read_json(&path)?.unwrap_or_default();
-    let (exit_status, finished) = (Some(exit_status), moment());
-    let state =
-        State { first: None, address: None, exit_status, oom_killed, finished, ..state };
-    write_json(&path, &state)?;
-    sync_folder(folder)
-}
-
-/// Its nameless `volumes` first, which nobody would know as its own any more. Then the state:
-/// without it, the next command goes on if we are killed. Then the name: it must never lead to a
-/// container that is half gone. It may be another's, if we were killed before we could take it.
-fn remove(root: &Path, folder: &Path, name: Option<&str>, volumes: bool) -> Result<()> {
-    let spec: Option<Spec> = read_json(&folder.join("config.json"))?;
-    if let (true, Some(spec), Some(id)) = (volumes, spec, folder.file_name()) {
-        Volumes::of(root).remove_nameless(&id.to_string_lossy(), &spec)?;
-    }
-    let state = folder.join("state.json");
-    match fs::remove_file(&state) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        removed => removed.map_err(|error| Error::io(state.display(), &error))?,
-    }
-    drop_name(root, folder, name)?;
-    fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
-}
-
-fn drop_name(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
-    let link = name.map(|name| names_of(root).join(name));
-    let is_ours = |link: &PathBuf| {
-        fs::read_link(link).ok().as_deref().map(Path::as_os_str) == folder.file_name()
-    };
-    if let Some(link) = link.filter(is_ours) {
-        fs::remove_file(&link).map_err(|error| Error::io(link.display(), &error))?;
-    }
-    Ok(())
 }
 
 pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<()> {

@@ -35,7 +35,7 @@
 //! | `spec.rs` | how is a container described? |
 //! | `describe.rs` | how do an image and some flags become a description? |
 //! | `host.rs` | how does the machine become an image for somebody who is not root? |
-//! | `container.rs` | where does a container keep what it is, and who takes it away? |
+//! | `container.rs`, `container/` | where does a container keep what it is, and who takes it away? |
 //! | `users.rs` | as whom does a process run in a container? |
 //! | `userns.rs` | how does a container's root come to be nobody in particular outside? |
 //! | `volumes.rs`, `volumes/` | what of a container is not the image's business? |

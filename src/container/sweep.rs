@@ -1,0 +1,124 @@
+//! What becomes of a container that has ended, or whose engine has?
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use stage::{Error, Result};
+
+use super::{State, entries, folder_of, ids, introduce_all, names_of};
+use crate::disk::{hold_alone, read_json, sync_folder, write_json};
+use crate::spec::Spec;
+use crate::store::Store;
+use crate::times::moment;
+use crate::volumes::Volumes;
+
+/// The exit status of a container whose engine was killed: 128 + SIGKILL.
+const KILLED: u8 = 137;
+
+/// Take away what killed engines have left; returns a line for each. Every command begins
+/// with it.
+pub fn sweep(store: &Store) -> Result<Vec<String>> {
+    let lock = store.lock_containers()?;
+    let mut done = Vec::new();
+    for id in ids(store)? {
+        let folder = folder_of(store, &id);
+        if let Some(_held) = hold_alone(&folder) {
+            done.extend(settle(store, &id, &folder)?);
+        }
+    }
+    sweep_names(store)?;
+    if !done.is_empty() {
+        introduce_all(store, &lock)?;
+    }
+    Ok(done)
+}
+
+/// Settle what becomes of a container whose engine is gone.
+fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
+    let short: String = id.chars().take(12).collect();
+    let state = match read_json::<State>(&folder.join("state.json")) {
+        Ok(state) => state,
+        Err(error) => {
+            stage::warn(format!("container {short} is left alone: {error}"));
+            return Ok(None);
+        }
+    };
+    match state {
+        Some(State { exit_status: Some(_), throw_away: false, .. }) => Ok(None),
+        // It waits for its first start.
+        Some(State { started, created, .. })
+            if started.is_empty() && !created.is_empty() =>
+        {
+            Ok(None)
+        }
+        Some(State { throw_away: false, started, .. }) if !started.is_empty() => {
+            end(folder, KILLED, false)?;
+            Ok(Some(format!("container {short}: its engine was killed, kept as ended")))
+        }
+        state => {
+            // Without a state, it has no volumes yet, or keeps them.
+            let (volumes, name) = (state.is_some(), state.and_then(|state| state.name));
+            remove(store.root(), folder, name.as_deref(), volumes)?;
+            Ok(Some(format!("container {short}: removed")))
+        }
+    }
+}
+
+/// Names whose container is gone.
+fn sweep_names(store: &Store) -> Result<()> {
+    for name in entries(&names_of(store.root()))? {
+        let link = names_of(store.root()).join(&name);
+        let failed = |error| Error::io(link.display(), &error);
+        let id = fs::read_link(&link).map_err(failed)?;
+        // Only what is certainly not there: any other failure says nothing about it.
+        if !store.containers().join(id).try_exists().map_err(failed)? {
+            fs::remove_file(&link).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Note how the container ended.
+pub(super) fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()> {
+    let path = folder.join("state.json");
+    let state: State = read_json(&path)?.unwrap_or_default();
+    let (exit_status, finished) = (Some(exit_status), moment());
+    let state =
+        State { first: None, address: None, exit_status, oom_killed, finished, ..state };
+    write_json(&path, &state)?;
+    sync_folder(folder)
+}
+
+/// Its nameless `volumes` first, which nobody would know as its own any more. Then the state:
+/// without it, the next command goes on if we are killed. Then the name: it must never lead to a
+/// container that is half gone. It may be another's, if we were killed before we could take it.
+pub(super) fn remove(
+    root: &Path,
+    folder: &Path,
+    name: Option<&str>,
+    volumes: bool,
+) -> Result<()> {
+    let spec: Option<Spec> = read_json(&folder.join("config.json"))?;
+    if let (true, Some(spec), Some(id)) = (volumes, spec, folder.file_name()) {
+        Volumes::of(root).remove_nameless(&id.to_string_lossy(), &spec)?;
+    }
+    let state = folder.join("state.json");
+    match fs::remove_file(&state) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        removed => removed.map_err(|error| Error::io(state.display(), &error))?,
+    }
+    drop_name(root, folder, name)?;
+    fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
+}
+
+pub(super) fn drop_name(root: &Path, folder: &Path, name: Option<&str>) -> Result<()> {
+    let link = name.map(|name| names_of(root).join(name));
+    let is_ours = |link: &PathBuf| {
+        fs::read_link(link).ok().as_deref().map(Path::as_os_str) == folder.file_name()
+    };
+    if let Some(link) = link.filter(is_ours) {
+        fs::remove_file(&link).map_err(|error| Error::io(link.display(), &error))?;
+    }
+    Ok(())
+}
