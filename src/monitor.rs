@@ -110,6 +110,8 @@ fn monitor(
         cue.show(seen)?;
         cue.outlive()?;
         runs = true;
+        // What it took to start it is not needed to keep it.
+        sys::give_memory_back();
         // Whoever started us wants to see the end of our output, and unmount where we are.
         sys::streams::forget()
     });

@@ -111,6 +111,13 @@ pub fn send(pid: Pid, number: i32) -> Result<()> {
     }
 }
 
+/// Give back the memory that we do not use any more: malloc_trim(3).
+#[allow(unsafe_code, reason = "nix has no wrapper for the C library's memory")]
+pub fn give_memory_back() {
+    // SAFETY: it takes no pointer, and nobody else uses the heap meanwhile.
+    unsafe { libc::malloc_trim(0) };
+}
+
 /// Wait until one of our children ends. False if there is none to wait for.
 pub fn wait_for_any_child() -> bool {
     loop {
