@@ -116,25 +116,25 @@ impl Cue {
     }
 
     /// Let a child of ours play the rest: it is the one whom our parent hears. We stay, and it
-    /// is for us to wait for it.
+    /// is for us to wait for it. It begins when we close the file that is returned.
     pub fn leave_to_child(
         &mut self,
         stage: &Stage,
         part: impl FnOnce(&mut Cue) -> Result<u8>,
-    ) -> Result<Pid> {
+    ) -> Result<(Pid, OwnedFd)> {
         stage.before("fork()")?;
         let (listen, go) = pipe()?;
         let forked = fork_plainly().map_err(|errno| Error::call("fork()", errno))?;
         let ForkResult::Parent { child } = forked else {
             drop(go);
-            // "fork() = PID" is said first: this ends when our parent closes the pipe.
+            // "fork() = PID" is said first, and our parent may have more to do before.
             File::from(listen).read_to_end(&mut Vec::new()).ok();
             self.end(part)
         };
         // Had we the pipe, too, nobody could tell when the child becomes COMMAND.
         self.report = None;
         stage.after("fork()", &Ok(child))?;
-        Ok(child)
+        Ok((child, go))
     }
 
     /// Play `part`, and end: a failure is for our parent.

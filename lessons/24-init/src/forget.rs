@@ -14,9 +14,8 @@ use stage::{Error, Result, proc};
 /// What /proc/1/cmdline and /proc/1/comm say.
 const NAME: &std::ffi::CStr = c"init";
 
-/// Forget what only the host is to know.
+/// Forget what only the host is to know. To close our files comes last: COMMAND waits at one.
 pub fn all() -> Result<()> {
-    close_files()?;
     set_name(NAME).map_err(|errno| Error::call("prctl(PR_SET_NAME)", errno))?;
     // Who has become another user cannot open its own memory otherwise.
     let dumpable = |can: bool| {
@@ -27,7 +26,10 @@ pub fn all() -> Result<()> {
     overwrite().map_err(|error| Error::io("/proc/self/mem", &error))?;
     // From now on, nobody in here can look into our memory. Whoever has made a user namespace
     // without being root could not either, and thus not join the container any more.
-    if proc::is_in_user_namespace() { Ok(()) } else { dumpable(false) }
+    if !proc::is_in_user_namespace() {
+        dumpable(false)?;
+    }
+    close_files()
 }
 
 /// Put zeros in the place of our environment and our arguments: proc_pid_stat(5) says where.

@@ -28,12 +28,13 @@ pub fn keep(
     // From here on signals wait until they are read, so that none is lost.
     let before = heard().thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let before = before.map_err(|errno| Error::call("sigprocmask(SIG_BLOCK)", errno))?;
-    let command = cue.leave_to_child(stage, |cue| {
+    let (command, _begin) = cue.leave_to_child(stage, |cue| {
         let released = before.thread_set_mask();
         released.map_err(|errno| Error::call("sigprocmask(SIG_SETMASK)", errno))?;
         part(cue)
     })?;
-    // Nobody hears us any more, and what we have open is not the container's.
+    // Nobody hears us any more, and what we have open is not the container's. COMMAND begins
+    // when the last of it is closed.
     let status = forget::all().and_then(|()| mind(command));
     // No destructor runs: what they would close is closed.
     std::process::exit(status.unwrap_or(stage::FAILED).into())
