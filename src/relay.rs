@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use stage::{Result, Stage};
 use tty::Size;
@@ -24,8 +25,11 @@ const AHEAD: usize = 64 << 10;
 /// A pipe that has any room has room for this (pipe(7)), in bytes.
 const PIPE_BUF: usize = 4096;
 
-/// How long a visitor may take to hear the last words, in milliseconds.
-const PATIENCE: u16 = 5000;
+/// How long visitors may take nothing of the last words before they are passed over.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// As often as that one looks whether it has passed, in milliseconds.
+const LOOK: u16 = 500;
 
 /// Everybody who has to do with one container.
 #[derive(Default)]
@@ -120,9 +124,9 @@ impl Relay {
 
     /// Wait until something happens, or for `milliseconds`, and do what is to be done.
     pub fn turn(&mut self, stage: &Stage, milliseconds: Option<u16>) -> Result<()> {
-        let events = self.events();
+        let events = self.events(stage);
         let wants: Vec<Want> =
-            events.iter().filter_map(|event| self.want(stage, *event)).collect();
+            events.iter().filter_map(|event| self.source(stage, *event)).collect();
         let happened = await_any(&wants, milliseconds)?;
         for (event, _) in events.iter().zip(happened).filter(|(_, is_so)| *is_so) {
             self.meet(*event);
@@ -153,13 +157,16 @@ impl Relay {
 
     /// Pass on all that waits, unless nobody wants it any more.
     fn flush(&mut self, stage: &Stage) -> Result<()> {
+        let mut progress = Instant::now();
         while !self.is_clear() {
             let before = self.waiting();
-            self.turn(stage, Some(PATIENCE))?;
+            self.turn(stage, Some(LOOK))?;
             if stage.is_asked_to_stop() {
                 self.own.iter_mut().flatten().for_each(Vec::clear);
             }
-            if self.waiting() == before {
+            if self.waiting() != before {
+                progress = Instant::now();
+            } else if progress.elapsed() > PATIENCE {
                 // Our own reader may take its time, a visitor holds others up.
                 self.visitors.retain(|visitor| visitor.waiting.is_empty());
             }
@@ -179,7 +186,7 @@ impl Relay {
     }
 
     /// What may happen now.
-    fn events(&self) -> Vec<Event> {
+    fn events(&self, stage: &Stage) -> Vec<Event> {
         let mut events = vec![Event::Signal, Event::Caller];
         let streams = [Stream::Out, Stream::Err];
         if self.is_clear() {
@@ -195,26 +202,18 @@ impl Relay {
             events.extend(waits.then_some(Event::RoomForVisitor(number)));
         }
         // What cannot happen has nothing to wait for.
-        events.retain(|event| self.source(*event).is_some());
+        events.retain(|event| self.source(stage, *event).is_some());
         events
     }
 
-    fn want<'a>(&'a self, stage: &'a Stage, event: Event) -> Option<Want<'a>> {
-        match event {
-            Event::Signal => Some(Want::Read(stage.signals())),
-            event => self.source(event),
-        }
-    }
-
     /// Where `event` would be seen.
-    fn source(&self, event: Event) -> Option<Want<'_>> {
+    fn source<'a>(&'a self, stage: &'a Stage, event: Event) -> Option<Want<'a>> {
         let own = |stream: Stream| {
             let text = self.own.as_ref().map(|own| &own[stream as usize]);
             text.filter(|text| !text.is_empty()).map(|_| stream)
         };
         match event {
-            // Where signals arrive, only the stage knows.
-            Event::Signal => Some(Want::Read(OURS[0])),
+            Event::Signal => Some(Want::Read(stage.signals())),
             Event::Caller => self.listener.as_ref().map(|it| Want::Read(it.as_fd())),
             Event::Written(stream) => self.ends.output(stream).map(Want::Read),
             Event::Typed => Some(Want::Read(OURS[0])),

@@ -1,7 +1,7 @@
 //! In which order does a container come to life?
 //!
 //! [`contain`] is the whole answer: one call per lesson. What is around it (the description,
-//! the container's folder, the wait for the end) is in `foreground.rs`.
+//! the container's folder) is in `foreground.rs`, the wait for the end in `keep.rs`.
 
 use std::ffi::OsString;
 use std::fs;

@@ -56,11 +56,6 @@ impl Known {
         tell(store, action, &self.id, self.state.name.as_deref(), &self.spec, more);
     }
 
-    /// Its first process runs, or somebody is about to start it.
-    pub fn is_running(&self) -> bool {
-        self.is_held && self.state.exit_status.is_none()
-    }
-
     /// Keep another description of it.
     pub fn describe(&mut self, spec: Spec) -> Result<()> {
         write_json(&self.folder.join("config.json"), &spec)?;

@@ -5,12 +5,12 @@ use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use fakedocker::limits::units::in_decimals;
 use fakedocker::store::{Name, Store};
 use fakedocker::{archive, images, import};
 use stage::{Error, Result};
 
-use crate::{Inspect, confirmed, each, registry, show};
+use crate::prune::{prune, tell_of};
+use crate::{Inspect, each, registry, show};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -297,22 +297,18 @@ impl History {
 
 impl Prune {
     pub fn play(&self, store: &Store) -> Result<u8> {
-        if !self.force && !self.is_confirmed()? {
-            return Ok(0);
-        }
-        let (done, freed) = images::prune(store, self.all)?;
-        if !done.is_empty() {
-            stage::tell("Deleted Images:")?;
-        }
-        done.iter().try_for_each(stage::tell)?;
-        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))?;
+        prune(self.force, self.what(), || {
+            let (gone, freed) = images::prune(store, self.all)?;
+            tell_of("Deleted Images:", &gone)?;
+            Ok(freed)
+        })?;
         Ok(0)
     }
 
-    fn is_confirmed(&self) -> Result<bool> {
-        confirmed(match self.all {
+    fn what(&self) -> &str {
+        match self.all {
             true => "all images on which no container stands",
             false => "all images that have no name",
-        })
+        }
     }
 }

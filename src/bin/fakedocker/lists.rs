@@ -4,7 +4,6 @@ use clap::{Args, Subcommand};
 use fakedocker::events::{self, Wanted};
 use fakedocker::filters::Filters;
 use fakedocker::format::{self, Format};
-use fakedocker::limits::units::in_decimals;
 use fakedocker::listing::{self, List};
 use fakedocker::network::known;
 use fakedocker::store::Store;
@@ -13,7 +12,8 @@ use fakedocker::{about, container, images, inspect, stats, top, usage, when};
 use serde_json::{Value, json};
 use stage::{Error, Result};
 
-use crate::{Inspect, confirmed, show};
+use crate::prune::{prune, tell_of};
+use crate::{Inspect, show};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -342,14 +342,11 @@ impl Df {
 impl PruneContainers {
     pub fn play(&self, store: &Store) -> Result<()> {
         let filters = Filters::read(&self.filter, &usage::KEYS)?;
-        let mut freed = 0;
-        if self.force || confirmed("all containers that do not run")? {
-            freed = self.prune(store, &filters)?;
-        }
-        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))
+        let what = "all containers that do not run";
+        prune(self.force, what, || self.take(store, &filters))
     }
 
-    fn prune(&self, store: &Store, filters: &Filters) -> Result<u64> {
+    fn take(&self, store: &Store, filters: &Filters) -> Result<u64> {
         let (gone, freed) = usage::prune_containers(store, filters)?;
         tell_of("Deleted Containers:", &gone)?;
         Ok(freed)
@@ -359,15 +356,12 @@ impl PruneContainers {
 impl Prune {
     fn play(&self, store: &Store) -> Result<()> {
         let filters = Filters::read(&self.containers.filter, &usage::KEYS)?;
-        let mut freed = 0;
-        if self.containers.force || confirmed(&self.what())? {
-            freed = self.containers.prune(store, &filters)?;
-            freed += self.prune(store)?;
-        }
-        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))
+        prune(self.containers.force, &self.what(), || {
+            Ok(self.containers.take(store, &filters)? + self.take(store)?)
+        })
     }
 
-    fn prune(&self, store: &Store) -> Result<u64> {
+    fn take(&self, store: &Store) -> Result<u64> {
         let mut freed = 0;
         if self.volumes {
             let pruned = Volumes::of(store.root()).prune(Volume::is_nameless)?;
@@ -387,14 +381,6 @@ impl Prune {
             "all containers that do not run{volumes}, all images {images}, and what was built \
              on the way"
         )
-    }
-}
-
-/// What is gone, if something is.
-fn tell_of(title: &str, gone: &[String]) -> Result<()> {
-    match gone {
-        [] => Ok(()),
-        gone => stage::tell(format!("{title}\n{}\n", gone.join("\n"))),
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! The command line only, with Docker's names and exit statuses; the engine is in `src/`.
 
-use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,6 +22,7 @@ mod limits;
 mod lists;
 #[path = "../common/manual.rs"]
 mod manual;
+mod prune;
 mod registry;
 mod run;
 mod settings;
@@ -241,21 +241,6 @@ fn each(which: &[String], action: impl Fn(&str) -> Result<()>) -> Result<u8> {
         }
     }
     result
-}
-
-/// Whether somebody says yes to removing `what`.
-fn confirmed(what: &str) -> Result<bool> {
-    let question = format!("This will remove {what}. Are you sure? [y/N] ");
-    let asked = stdout().write_all(question.as_bytes()).and_then(|()| stdout().flush());
-    asked.map_err(|error| Error::io("standard output", &error))?;
-    let mut answer = String::new();
-    stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Error::io("standard input", &error))?;
-    if !stdin().is_terminal() {
-        stage::tell("")?;
-    }
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// Another failure: the last one is for the exit status.

@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use fakedocker::filters::Filters;
-use fakedocker::limits::units::in_decimals;
 use fakedocker::settings;
 use fakedocker::store::Store;
 use fakedocker::volumes::list::{self, List, fits};
@@ -10,7 +9,8 @@ use fakedocker::volumes::{Volumes, asked};
 use serde_json::json;
 use stage::Result;
 
-use crate::{Inspect, confirmed, each, show};
+use crate::prune::{prune, tell_of};
+use crate::{Inspect, each, show};
 
 /// What `run` mounts.
 #[derive(Args)]
@@ -134,24 +134,20 @@ impl Ls {
 impl Prune {
     fn play(&self, volumes: &Volumes) -> Result<u8> {
         let filters = Filters::read(&self.filter, &["label"])?;
-        if !self.force && !self.is_confirmed()? {
-            return Ok(0);
-        }
-        let (gone, freed) = volumes.prune(|volume| {
-            (self.all || volume.is_nameless()) && fits(&filters, volume, false)
+        prune(self.force, self.what(), || {
+            let (gone, freed) = volumes.prune(|volume| {
+                (self.all || volume.is_nameless()) && fits(&filters, volume, false)
+            })?;
+            tell_of("Deleted Volumes:", &gone)?;
+            Ok(freed)
         })?;
-        if !gone.is_empty() {
-            stage::tell("Deleted Volumes:")?;
-        }
-        gone.iter().try_for_each(stage::tell)?;
-        stage::tell(format!("Total reclaimed space: {}", in_decimals(freed)))?;
         Ok(0)
     }
 
-    fn is_confirmed(&self) -> Result<bool> {
-        confirmed(match self.all {
+    fn what(&self) -> &str {
+        match self.all {
             true => "all volumes that no container has",
             false => "all volumes without a name that no container has",
-        })
+        }
     }
 }
