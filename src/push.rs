@@ -9,8 +9,17 @@ use stage::{Error, Result};
 
 use crate::registry::progress::Progress;
 use crate::registry::several::each_once;
-use crate::registry::{Access, Options, Registry, Trouble};
+use crate::registry::{self, Access, Registry, Trouble};
 use crate::store::{Name, Store};
+
+/// What may be asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// How the registry is talked to.
+    pub registry: registry::Options,
+    /// Say nothing of how far it is.
+    pub quiet: bool,
+}
 
 /// Send the image `name` to the registry that its name says. What is pushed: its manifest.
 pub fn push(store: &Store, name: &Name, options: &Options) -> Result<Descriptor> {
@@ -23,17 +32,24 @@ pub fn push(store: &Store, name: &Name, options: &Options) -> Result<Descriptor>
     let manifest = store.image(name.full())?.manifest;
     let text = store.layout().read(&manifest)?;
     let parts = Manifest::parse(&text)?;
-    let registry = Registry::connect(name, Access::Push, options)?;
+    let registry = Registry::connect(name, Access::Push, &options.registry)?;
     let (host, path) = (name.registry(), name.path());
-    stage::tell(format!("The push refers to repository [{host}/{path}]"))?;
-    send_all(store, &registry, &parts)
+    if !options.quiet {
+        stage::tell(format!("The push refers to repository [{host}/{path}]"))?;
+    }
+    send_all(store, &registry, &parts, options)
         .and_then(|()| registry.put_manifest(&manifest.media_type, text, tag))
         .map_err(Trouble::error)?;
     Ok(manifest)
 }
 
-fn send_all(store: &Store, registry: &Registry, parts: &Manifest) -> Result<(), Trouble> {
-    let progress = Progress::new(false);
+fn send_all(
+    store: &Store,
+    registry: &Registry,
+    parts: &Manifest,
+    options: &Options,
+) -> Result<(), Trouble> {
+    let progress = Progress::new(options.quiet);
     let layers: Vec<&Descriptor> = parts.layers.iter().collect();
     each_once(&layers, |layer, _| {
         let told = progress.begin(layer);

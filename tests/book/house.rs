@@ -21,6 +21,7 @@ const TOP: &[&str] = &[
     "clippy.toml",
     "benches",
     "fuzz",
+    "get-started.md",
     "lessons",
     "rustfmt.toml",
     "scripts",

@@ -30,6 +30,7 @@ mod packaging;
 mod pages;
 mod quotes;
 mod registry;
+mod started;
 mod storage;
 mod support;
 mod terminal;

@@ -4,7 +4,7 @@
 //! of the repository, on a machine that is called `laptop`. `UPDATE_PAGES=1` writes what
 //! was seen into the pages, where they do not agree with it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -66,7 +66,7 @@ fn name(page: &str, fault: &Fault) -> String {
 
 fn rewrite(page: &str, text: &str, differences: Vec<Difference>) -> Result<(), Fault> {
     let outputs = differences.into_iter().map(|one| (one.line, one.output));
-    let new = console::rewrite(text, &outputs.collect::<HashMap<_, _>>())?;
+    let new = console::rewrite(text, console::commands, &outputs.collect())?;
     if new != text {
         fs::write(support::top().join(page), new).expect("a page can be written");
     }

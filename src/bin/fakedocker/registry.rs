@@ -42,6 +42,9 @@ pub struct Pull {
 
 #[derive(Args)]
 pub struct Push {
+    /// Print nothing but the image's name
+    #[arg(short, long)]
+    quiet: bool,
     #[command(flatten)]
     manners: Manners,
     /// The image's name, with the registry that it is for: localhost:5000/debian
@@ -101,7 +104,12 @@ impl Push {
 
     fn push(&self, store: &Store) -> Result<u8> {
         let name = Name::parse(&self.name)?;
-        let pushed = push::push(store, &name, &self.manners.options()?)?;
+        let options =
+            push::Options { registry: self.manners.options()?, quiet: self.quiet };
+        let pushed = push::push(store, &name, &options)?;
+        if self.quiet {
+            return stage::tell(name.canonical()).map(|()| 0);
+        }
         let (tag, digest, size) = (name.reference(), &pushed.digest, pushed.size);
         stage::tell(format!("{tag}: digest: {digest} size: {size}")).map(|()| 0)
     }

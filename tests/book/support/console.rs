@@ -30,6 +30,9 @@ pub struct Fence {
 
 const FENCE: &str = "```";
 
+/// The name of a test follows.
+const TERMINAL: &str = "console terminal=";
+
 /// All blocks of a page. Fences start at the margin, so that none is overlooked.
 pub fn fences(page: &str) -> Result<Vec<Fence>, Fault> {
     let mut fences = Vec::new();
@@ -78,11 +81,23 @@ impl Command {
 
 /// All commands of a page that are to be run. A block that would not be run is a fault.
 pub fn commands(page: &str) -> Result<Vec<Command>, Fault> {
+    let is_plain = |info: &str| info == "console" || info == "console user";
+    commands_in(page, is_plain)
+}
+
+/// All commands of a page that `test` types on a terminal.
+pub fn commands_of_test(page: &str, test: &str) -> Result<Vec<Command>, Fault> {
+    commands_in(page, |info| info.strip_prefix(TERMINAL) == Some(test))
+}
+
+/// The commands of the blocks that are `meant`.
+fn commands_in(page: &str, meant: impl Fn(&str) -> bool) -> Result<Vec<Command>, Fault> {
     let mut commands = Vec::new();
     for fence in fences(page)? {
         match fence.info.as_str() {
-            "console" | "console user" => commands.extend(commands_of(&fence)?),
-            info if info.starts_with("console terminal=") => {}
+            info if meant(info) => commands.extend(commands_of(&fence)?),
+            "console" | "console user" => {}
+            info if info.starts_with(TERMINAL) => {}
             info if info.starts_with("console") => {
                 let known = "`console`, `console user` or `console terminal=TEST`";
                 return Err(Fault::new(fence.line, format!("`{info}` is not {known}")));
@@ -96,7 +111,7 @@ pub fn commands(page: &str) -> Result<Vec<Command>, Fault> {
 /// The transcripts that a test of another kind covers: the line, and the test's name.
 pub fn elsewhere(page: &str) -> Result<Vec<(usize, String)>, Fault> {
     let covered = |fence: Fence| {
-        let test = fence.info.strip_prefix("console terminal=")?;
+        let test = fence.info.strip_prefix(TERMINAL)?;
         Some((fence.line, test.to_string()))
     };
     Ok(fences(page)?.into_iter().filter_map(covered).collect())
@@ -135,9 +150,11 @@ pub fn trim_end(output: &mut Vec<String>) {
     }
 }
 
-/// The page with new outputs: those of the commands named by their line.
+/// The page with new outputs: those of the commands named by their line, among those that
+/// `commands` finds.
 pub fn rewrite(
     page: &str,
+    commands: impl Fn(&str) -> Result<Vec<Command>, Fault>,
     outputs: &HashMap<usize, Vec<String>>,
 ) -> Result<String, Fault> {
     let mut lines: Vec<&str> = page.lines().collect();
@@ -451,9 +468,10 @@ took 1.07 s, limit 4096, 12 files, id 0123456789ab";
     #[test]
     fn only_the_named_output_is_rewritten() {
         let lines = |text: &str| text.lines().map(String::from).collect();
-        let page = rewrite(PAGE, &HashMap::from([(9, lines("one\ntwo "))])).unwrap();
+        let page =
+            rewrite(PAGE, commands, &HashMap::from([(9, lines("one\ntwo "))])).unwrap();
         assert_eq!(page, PAGE.replace("END\none\n\n", "END\none\ntwo\n\n"));
-        assert!(rewrite(PAGE, &HashMap::from([(9, lines("$ two"))])).is_err());
+        assert!(rewrite(PAGE, commands, &HashMap::from([(9, lines("$ two"))])).is_err());
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Terminal {
         });
     }
 
-    fn await_screen(&self, what: &str, mut holds: impl FnMut(&str) -> bool) {
+    pub fn await_screen(&self, what: &str, mut holds: impl FnMut(&str) -> bool) {
         let shown = within(DEADLINE, || holds(&self.screen()).then_some(()));
         assert!(shown.is_some(), "waited in vain for {what:?} on:\n{}", self.screen());
     }
