@@ -259,6 +259,10 @@ pub fn remove_ended(store: &Store, which: &str, volumes: bool) -> Result<()> {
         return Err(Error::input(format!("container {which:?} is running"))
             .hint("end it first: fakedocker stop, or rm -f"));
     };
+    if volumes {
+        // If we are killed, the next command goes on.
+        write_json(&folder.join("state.json"), &state.clone().doomed())?;
+    }
     remove(store.root(), &folder, state.name.as_deref(), volumes)?;
     tell(store, "destroy", &id, state.name.as_deref(), &spec, &[]);
     Ok(())

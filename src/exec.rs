@@ -158,7 +158,7 @@ fn attend(
     loop {
         if let Some(status) = guest.look_in()? {
             relay.drain(stage)?;
-            return Ok(status);
+            return relay.lost.map_or(Ok(status), Err);
         }
         relay.turn(stage, None)?;
         if is_raw {

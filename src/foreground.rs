@@ -57,9 +57,11 @@ pub fn run_on(
     });
     let status = ending.as_ref().map_or(stage::FAILED, |ending| ending.status);
     let spec = kept.spec.clone();
+    let lost = relay.lost.take();
     kept.leave(ending.is_ok())?;
     relay.end(&stage, status)?;
-    ending.map(|ending| ending.tell(&spec))
+    let status = ending?.tell(&spec);
+    lost.map_or(Ok(status), Err)
 }
 
 /// Make the container that `options` describe.

@@ -5,12 +5,12 @@
 //! for its reader like any program in a pipeline.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind::{Interrupted, WouldBlock};
+use std::io::ErrorKind::{BrokenPipe, Interrupted, WouldBlock};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use stage::{Result, Stage};
+use stage::{Error, Result, Stage};
 use tty::Size;
 
 use crate::logs::Log;
@@ -49,6 +49,8 @@ pub struct Relay {
     types: bool,
     /// What visitors ask of whoever keeps the container.
     pub asked: Vec<Asked>,
+    /// Why some of what it wrote has not arrived, if somebody would have wanted it.
+    pub lost: Option<Error>,
 }
 
 /// What a visitor wants that is not ours to do.
@@ -258,7 +260,10 @@ impl Relay {
             Ok(Some(bytes)) => bytes,
             Err(error) if error.kind() == Interrupted => return true,
             Err(error) if error.kind() == WouldBlock => return false,
-            _ => {
+            end => {
+                // A terminal that nobody in there has open any more ends with EIO.
+                let lost = end.err().filter(|_| self.ends.terminal.is_none());
+                self.lose(lost.map(|error| Error::io("its output", &error)));
                 self.ends.close(stream);
                 return false;
             }
@@ -271,6 +276,11 @@ impl Relay {
         }
         self.tell_all(|visitor| visitor.listens, &Message::Written(stream, bytes));
         true
+    }
+
+    /// The first reason is the one that is told.
+    fn lose(&mut self, why: Option<Error>) {
+        self.lost = self.lost.take().or(why);
     }
 
     fn note(&mut self, stream: Stream, bytes: &[u8]) {
@@ -301,10 +311,13 @@ impl Relay {
             match write_to(fd, &text[..text.len().min(PIPE_BUF)]) {
                 Ok(count) => drop(text.drain(..count)),
                 Err(error) if matches!(error.kind(), Interrupted | WouldBlock) => return,
-                // Nobody reads any more: the container is to learn that, too.
-                Err(_) => {
+                // The container is to learn that, too. Nobody wants what nobody reads.
+                Err(error) => {
                     text.clear();
                     self.ends.close(stream);
+                    let wanted = error.kind() != BrokenPipe;
+                    self.lose(wanted.then(|| Error::io("our output", &error)));
+                    return;
                 }
             }
         }

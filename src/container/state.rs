@@ -46,6 +46,14 @@ pub struct State {
     pub error: String,
 }
 
+impl State {
+    /// It has ended, and goes with its nameless volumes, as if it had been made for that.
+    pub fn doomed(self) -> State {
+        let exit_status = self.exit_status.or(Some(0));
+        State { throw_away: true, exit_status, ..self }
+    }
+}
+
 /// What was asked for, besides what is in it: how a container is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -47,7 +47,7 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
     match state {
         Some(State { exit_status: Some(_), throw_away: false, .. }) => Ok(None),
         // It waits for its first start.
-        Some(State { started, created, .. })
+        Some(State { started, created, exit_status: None, .. })
             if started.is_empty() && !created.is_empty() =>
         {
             Ok(None)

@@ -158,7 +158,7 @@ fn a_volume_that_a_container_has_stays() {
         let pruned = store.ends(&["volume", "prune", "-f"]);
         assert_eq!(pruned, "Total reclaimed space: 0B\n", "it has a name");
         let pruned = store.ends(&["volume", "prune", "-a", "-f"]);
-        assert_eq!(pruned, "Deleted Volumes:\nused\nTotal reclaimed space: 2B\n");
+        assert_eq!(pruned, "Deleted Volumes:\nused\n\nTotal reclaimed space: 2B\n");
     });
 }
 
@@ -193,7 +193,7 @@ fn what_nobody_has_given_a_name_goes_with_its_container() {
         keep("box");
         store.ends(&["rm", "box"]);
         let pruned = store.ends(&["volume", "prune", "-f"]);
-        assert_eq!(pruned.lines().count(), 5, "{pruned}");
+        assert_eq!(pruned.lines().count(), 6, "{pruned}");
         assert_eq!(store.volumes(&[]), ["named"]);
         // A container that cannot start is none.
         let wrong = store.run(&["-v", "/one", "busybox", "no-such-program"]).end();

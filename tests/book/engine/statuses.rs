@@ -118,6 +118,25 @@ fn a_command_that_is_killed_from_outside_is_137() {
     });
 }
 
+/// What does not arrive is told, unless nobody wants it any more.
+#[test]
+fn output_that_finds_no_room_is_a_failure() {
+    undisturbed(|| {
+        let store = Store::new();
+        let played = |shell: &str| {
+            // Number 1 would not be ended by SIGPIPE.
+            let script = "seq 30000; exit $?";
+            let engine = store.engine(&["run", "--rm", "host", "sh", "-c", script]);
+            engine.inside(&["bash", "-c", shell]).end()
+        };
+        let full = played("exec \"$0\" \"$@\" >/dev/full");
+        let line = full.assert_status(125).assert_one_error();
+        assert_eq!(line, "error: our output: ENOSPC (No space left on device)");
+        let unwanted = played("\"$0\" \"$@\" | true; exit ${PIPESTATUS[0]}");
+        unwanted.assert_quiet().assert_status(128 + 13);
+    });
+}
+
 /// Nothing that a user has not may be needed to be told so.
 #[test]
 fn who_may_make_no_user_namespace_is_told_in_a_line() {

@@ -33,8 +33,8 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "rm",
-        before: &["run --network none --name box tiny true"],
-        command: "rm box",
+        before: &["run --network none --name box -v /data tiny true"],
+        command: "rm -v box",
         says: "box\n",
         then: "run --rm --network none --name box tiny true",
         after: &["rm box"],
