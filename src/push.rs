@@ -7,7 +7,8 @@ use image::manifest::{Descriptor, Manifest};
 use indicatif::ProgressBar;
 use stage::{Error, Result};
 
-use crate::registry::progress::Progress;
+use crate::images;
+use crate::registry::progress::{Audience, Progress};
 use crate::registry::several::each_once;
 use crate::registry::{Access, Options, Registry, Trouble};
 use crate::store::{Name, Store};
@@ -29,11 +30,12 @@ pub fn push(store: &Store, name: &Name, options: &Options) -> Result<Descriptor>
     send_all(store, &registry, &parts)
         .and_then(|()| registry.put_manifest(&manifest.media_type, text, tag))
         .map_err(Trouble::error)?;
+    images::tell_of_registry(store, "push", name);
     Ok(manifest)
 }
 
 fn send_all(store: &Store, registry: &Registry, parts: &Manifest) -> Result<(), Trouble> {
-    let progress = Progress::new(false);
+    let progress = Progress::new(Audience::Reader);
     let layers: Vec<&Descriptor> = parts.layers.iter().collect();
     each_once(&layers, |layer, _| {
         let told = progress.begin(layer);

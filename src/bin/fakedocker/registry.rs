@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use fakedocker::pull::Audience;
 use fakedocker::store::{Name, Store};
 use fakedocker::{pull, push, registry};
 use stage::{Error, Result};
@@ -79,16 +80,11 @@ impl Pull {
         let options = pull::Options {
             registry: self.manners.options()?,
             platform: self.platform.as_deref().map(pull::platform).transpose()?,
-            quiet: self.quiet,
+            audience: if self.quiet { Audience::Nobody } else { Audience::Reader },
         };
         let pulled = pull::pull(store, &name, &options)?;
         if !self.quiet {
-            let status = match pulled.is_new {
-                true => "Downloaded newer image for",
-                false => "Image is up to date for",
-            };
-            stage::tell(format!("Digest: {}", pulled.digest))?;
-            stage::tell(format!("Status: {status} {}", name.full()))?;
+            pulled.lines(&name).iter().try_for_each(stage::tell)?;
         }
         stage::tell(name.canonical()).map(|()| 0)
     }
