@@ -22,6 +22,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::bars::{self, Watched};
 use crate::decode::Compression;
+use crate::images;
 use crate::import;
 use crate::store::aside::Aside;
 use crate::store::{Image, Making, Name, Store};
@@ -69,9 +70,20 @@ pub fn save<W: Write>(
         append(&mut archive, &place_of(&blob.digest), blob.size, file)?;
     }
     bar.finish_and_clear();
+    finish(archive, &index, &entries)?;
+    images.iter().for_each(|it| images::tell(store, "save", it, it.name.as_ref()));
+    Ok(())
+}
+
+/// What leads to its blobs, in both forms.
+fn finish<W: Write>(
+    mut archive: Builder<W>,
+    index: &Index,
+    entries: &[Entry],
+) -> Result<()> {
     for (name, text) in [
-        ("index.json", serde_json::to_vec(&index).map_err(Error::input)?),
-        ("manifest.json", serde_json::to_vec(&entries).map_err(Error::input)?),
+        ("index.json", serde_json::to_vec(index).map_err(Error::input)?),
+        ("manifest.json", serde_json::to_vec(entries).map_err(Error::input)?),
         ("oci-layout", VERSION.into()),
     ] {
         append(&mut archive, Path::new(name), text.len() as u64, &text[..])?;
@@ -134,7 +146,9 @@ pub fn load(store: &Store, source: &Path, quiet: bool) -> Result<Vec<Image>> {
         Archive { root, store, work: &work }.load()
     });
     unpacking.finish_and_clear();
-    loaded.map_err(|error| error.within(import::name_of(source)))
+    let loaded = loaded.map_err(|error| error.within(import::name_of(source)))?;
+    loaded.iter().for_each(|it| images::tell(store, "load", it, it.name.as_ref()));
+    Ok(loaded)
 }
 
 /// An archive that lies unpacked. A link in it may lead to another place there, and nowhere else.

@@ -63,7 +63,13 @@ pub fn commit(store: &Store, options: &Options) -> Result<Digest> {
         draft.config.platform.other.insert("author".into(), author.as_str().into());
     }
     let manifest = draft.keep(store)?;
-    Ok(store.add(&work, &manifest, name.as_slice())?.id)
+    let id = store.add(&work, &manifest, name.as_slice())?.id;
+    let comment = options.message.as_deref().unwrap_or_default();
+    let called = name.as_ref().map_or("", Name::full);
+    let about =
+        [("comment", comment), ("imageID", &*id.to_string()), ("imageRef", called)];
+    known.tell(store, "commit", &about);
+    Ok(id)
 }
 
 /// What the container has written, as a layer.

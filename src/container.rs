@@ -297,7 +297,7 @@ pub fn tell(
     let mut all = vec![("image", image), ("name", name.unwrap_or_default())];
     all.extend(labels);
     all.extend(more);
-    events::tell(store, "container", action, id, &all);
+    events::tell(store.root(), "container", action, id, &all);
 }
 
 /// The containers that others can find at the bridge.

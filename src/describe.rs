@@ -19,8 +19,8 @@ use crate::rootless;
 use crate::settings;
 use crate::spec::resources::Resources;
 use crate::spec::{
-    EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, INIT, Linux, Mount, NAMESPACES, Namespace,
-    Process, Root, STOP_SIGNAL, Spec,
+    ENTRYPOINT, EXPOSED_PORTS, IMAGE_ID, IMAGE_NAME, INIT, Linux, Mount, NAMESPACES,
+    Namespace, Process, Root, STOP_SIGNAL, Spec,
 };
 use crate::store::{HOST, Image, Store};
 use crate::userns::Users;
@@ -139,6 +139,8 @@ pub fn spec(
     let asked = wanted(store, request, &settings, &mounts)?;
     let mut annotations = annotations(network, from.image, &asked);
     annotations.extend(request.settings.annotations(&settings.labels)?);
+    let words = entrypoint(request, &settings).len();
+    annotations.extend((words > 0).then(|| (ENTRYPOINT.into(), words.to_string())));
     annotations.extend(request.init.then(|| (INIT.to_string(), "true".to_string())));
     mounts.extend(asked.mounts);
     mounts.extend(devices);
@@ -217,7 +219,8 @@ fn wanted(
     taken: &[Mount],
 ) -> Result<Asked> {
     let of_image = settings.volumes.keys().map(PathBuf::from);
-    request.volumes.read(&Volumes::of(store.root()), of_image, taken)
+    let lent = asked::lent(store, &request.volumes)?;
+    request.volumes.read(&Volumes::of(store.root()), lent, of_image, taken)
 }
 
 /// The devices that it gets nodes for, and what it may use.
@@ -429,13 +432,12 @@ pub(crate) fn set_environment(env: &mut Vec<String>, wanted: &[String]) -> Resul
 
 /// What was asked for, else what the image says, else a shell: bash where there is one.
 fn command(request: &Request, settings: &Settings, lower: &[PathBuf]) -> Vec<String> {
-    let (before, usual) = match &request.entrypoint {
+    let after = match request.command.is_empty() {
         // With another entrypoint, the image's command makes no sense.
-        Some(entrypoint) => (said(entrypoint).into_iter().collect(), Vec::new()),
-        None => (settings.entrypoint.clone(), settings.cmd.clone()),
+        true if request.entrypoint.is_none() => settings.cmd.clone(),
+        _ => request.command.clone(),
     };
-    let after = if request.command.is_empty() { usual } else { request.command.clone() };
-    let all = [before, after].concat();
+    let all = [entrypoint(request, settings), after].concat();
     if !all.is_empty() {
         return all;
     }
@@ -445,6 +447,14 @@ fn command(request: &Request, settings: &Settings, lower: &[PathBuf]) -> Vec<Str
     };
     let bash = has("bin/bash") || has("usr/bin/bash");
     vec![if bash { "/bin/bash".into() } else { "/bin/sh".into() }]
+}
+
+/// What comes before the command in any case.
+fn entrypoint(request: &Request, settings: &Settings) -> Vec<String> {
+    match &request.entrypoint {
+        Some(entrypoint) => said(entrypoint).into_iter().collect(),
+        None => settings.entrypoint.clone(),
+    }
 }
 
 fn resolved(folder: &Path) -> Result<PathBuf> {

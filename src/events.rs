@@ -76,10 +76,11 @@ pub struct Wanted {
     pub filters: Filters,
 }
 
-/// Tell whoever listens, now or later, that `action` has happened to the `kind` of thing that
-/// is called `id`. What cannot be told has happened all the same: that is a warning.
+/// Tell whoever listens to the store at `root`, now or later, that `action` has happened to the
+/// `kind` of thing that is called `id`. What cannot be told has happened all the same: that is a
+/// warning.
 pub fn tell(
-    store: &Store,
+    root: &Path,
     kind: &str,
     action: &str,
     id: &str,
@@ -96,7 +97,7 @@ pub fn tell(
         time: now / 1_000_000_000,
         time_nano: now,
     };
-    let path = path(store);
+    let path = path(root);
     if let Err(error) = append(&path, &format!("{}\n", event.json())) {
         let error = Error::io(path.display(), &error);
         stage::warn(format!("nobody will hear of this {action}: {error}"));
@@ -129,8 +130,8 @@ fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
-fn path(store: &Store) -> PathBuf {
-    store.root().join("events")
+fn path(root: &Path) -> PathBuf {
+    root.join("events")
 }
 
 fn older(path: &Path) -> PathBuf {
@@ -143,7 +144,7 @@ pub fn follow(
     wanted: &Wanted,
     mut hear: impl FnMut(&Event) -> Result<()>,
 ) -> Result<()> {
-    let path = path(store);
+    let path = path(store.root());
     let failed = |error: io::Error| Error::io(path.display(), &error);
     // First of all: nothing may happen unheard between reading and waiting.
     let watch = Watch::on(store.root())?;

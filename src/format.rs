@@ -53,6 +53,11 @@ impl Format {
         Ok(aligned(&lines))
     }
 
+    /// Whether somebody asks for a label by its key.
+    pub fn asks_for_labels(&self) -> bool {
+        self.typed.contains(".Label ")
+    }
+
     /// Whether a field such as `.Size` is asked for.
     pub fn mentions(&self, field: &str) -> bool {
         self.typed.contains(field)
@@ -73,7 +78,20 @@ pub fn fill(text: &str, known: &Value) -> Result<String> {
     play(&parse(text, whole)?, text, known)
 }
 
+/// `.Label "key"` is a method of Docker's rows. Ours have none, but there is a function.
+fn with_functions(text: &str) -> String {
+    let mut parts = text.split("{{");
+    let plain = parts.next().unwrap_or_default().to_string();
+    parts.fold(plain, |whole, part| {
+        let (action, rest) = part.split_at(part.find("}}").unwrap_or(part.len()));
+        let action =
+            action.replace("$.Label ", "label $ ").replace(".Label ", "label . ");
+        format!("{whole}{{{{{action}{rest}")
+    })
+}
+
 fn parse(typed: &str, text: &str) -> Result<Template> {
+    let text = &with_functions(text);
     let template = Template::new("").missing_key(MissingKey::Error);
     let template = template.funcs(functions().into_iter().collect());
     let parsed = check_ends(text).and_then(|()| template.parse(text));
@@ -119,13 +137,14 @@ type Played = std::result::Result<Datum, TemplateError>;
 type Function = Arc<dyn Fn(&[Datum]) -> Played + Send + Sync>;
 
 /// Docker's functions, besides those that every template has.
-fn functions() -> [(String, Function); 10] {
+fn functions() -> [(String, Function); 11] {
     let named = |name: &str, function: fn(&[Datum]) -> Played| {
         let function: Function = Arc::new(function);
         (name.to_string(), function)
     };
     [
         named("json", |args| Ok(text(to_json(first(args)?).to_string()))),
+        named("label", |args| label(first(args)?, word(args, 1)?).map(text)),
         named("lower", |args| Ok(text(word(args, 0)?.to_lowercase()))),
         named("upper", |args| Ok(text(word(args, 0)?.to_uppercase()))),
         named("title", |args| Ok(text(titled(word(args, 0)?)))),
@@ -180,6 +199,21 @@ fn number(args: &[Datum], at: usize) -> std::result::Result<usize, TemplateError
     number.ok_or_else(|| {
         TemplateError::Exec(format!("argument {} is no number from 0 to 4095", at + 1))
     })
+}
+
+/// The row's label `key`, or nothing; in the line of titles, the last part of the key.
+fn label(row: &Datum, key: &str) -> std::result::Result<String, TemplateError> {
+    let Datum::Map(row) = row else {
+        return Err(TemplateError::Exec(".Label is known of rows only".into()));
+    };
+    Ok(match row.get("Label") {
+        Some(Datum::Map(labels)) => labels.get(key).map(Datum::to_string),
+        Some(Datum::String(_)) => {
+            key.rsplit('.').next().map(|it| it.replace(['-', '_'], " "))
+        }
+        _ => return Err(TemplateError::Exec("nothing is called .Label".into())),
+    }
+    .unwrap_or_default())
 }
 
 fn titled(word: &str) -> String {
@@ -320,5 +354,25 @@ mod tests {
         );
         assert_eq!(lines(Some("{{.ID}}:{{.Names}}")), ["4f:box", "5:"]);
         assert_eq!(lines(Some("json"))[0], r#"{"ID":"4f","Names":"box"}"#);
+    }
+
+    #[test]
+    fn labels_are_asked_for_by_their_keys() {
+        let titles = [("ID", "CONTAINER ID"), ("Label", "")];
+        let rows = [json!({"ID": "4f", "Label": {"a.in-use": "x, y"}})];
+        let lines = |typed| Format::read(Some(typed), "").unwrap().lines(&titles, &rows);
+        let table = "table {{.ID}}\\t{{.Label \"a.in-use\"}}";
+        assert_eq!(
+            lines(table).unwrap(),
+            ["CONTAINER ID   in use", "4f             x, y"]
+        );
+        for (template, shown) in [
+            ("{{.Label \"a.in-use\" | upper}}.Label y", "X, Y.Label y"),
+            ("{{if eq (.Label \"none\") \"\"}}none{{end}}", "none"),
+            ("{{with .ID}}{{.}}{{$.Label \"a.in-use\"}}{{end}}", "4fx, y"),
+        ] {
+            assert_eq!(lines(template).unwrap(), [shown], "{template}");
+        }
+        assert!(fill("{{.Label \"x\"}}", &known()).is_err());
     }
 }

@@ -150,13 +150,21 @@ pub fn tag(store: &Store, which: &str, name: &str) -> Result<()> {
     let _work = store.making()?;
     let image = store.image(which)?;
     store.keep(&image.manifest, std::slice::from_ref(&name))?;
-    tell(store, "tag", &image, name.full());
+    tell(store, "tag", &image, Some(&name));
     Ok(())
 }
 
-/// Tell whoever listens to events what has happened to an image.
-fn tell(store: &Store, action: &str, image: &Image, name: &str) {
-    events::tell(store, "image", action, &image.id.to_string(), &[("name", name)]);
+/// Tell whoever listens to events what has happened to an image, by this name or its ID.
+pub fn tell(store: &Store, action: &str, image: &Image, name: Option<&Name>) {
+    let id = image.id.to_string();
+    let name = name.map_or(&*id, Name::full);
+    events::tell(store.root(), "image", action, &id, &[("name", name)]);
+}
+
+/// The same of what has come from a registry, or gone there.
+pub fn tell_of_registry(store: &Store, action: &str, name: &Name) {
+    let attributes = [("name", name.repository())];
+    events::tell(store.root(), "image", action, name.full(), &attributes);
 }
 
 /// Take away the image `which`, or one of its names; what was done, a line for each thing.
@@ -188,8 +196,10 @@ pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
     })?;
     for line in &done {
         match line.split_once(": ") {
-            Some(("Untagged", name)) => tell(store, "untag", &image, name),
-            _ => tell(store, "delete", &image, which),
+            Some(("Untagged", name)) => {
+                tell(store, "untag", &image, Name::parse(name).ok().as_ref());
+            }
+            _ => tell(store, "delete", &image, None),
         }
     }
     store.collect()?;
@@ -254,7 +264,11 @@ pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, u64)> {
     store.change(|index| index.manifests.retain(|entry| !is_gone(entry)))?;
     let mut done = Vec::new();
     for image in &unused {
-        done.extend(image.name.as_ref().map(|name| format!("untagged: {}", name.full())));
+        if let Some(name) = &image.name {
+            done.push(format!("untagged: {}", name.full()));
+            tell(store, "untag", image, Some(name));
+        }
+        tell(store, "delete", image, None);
         done.push(format!("deleted: {}", image.id));
     }
     cache::forget(store)?;

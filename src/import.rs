@@ -17,6 +17,7 @@ use stage::{Error, Result};
 use crate::bars::{self, Watched};
 use crate::build;
 use crate::decode::{self, Compression};
+use crate::images;
 use crate::store::aside::Aside;
 use crate::store::{Image, Name, Store};
 use crate::times;
@@ -52,6 +53,7 @@ pub fn import(store: &Store, source: &Path, request: &Request) -> Result<Image> 
     let manifest = layout.put_json(MANIFEST, &Manifest::new(config, vec![layer]))?;
     let image = store.keep(&manifest, request.name.as_slice())?;
     drop(work);
+    images::tell(store, "import", &image, request.name.as_ref());
     Ok(image)
 }
 

@@ -88,6 +88,7 @@ fn config(spec: &Spec, state: &State) -> Value {
     let user = &spec.process.user;
     let life = &state.life;
     let of_image = spec.annotations.get(STOP_SIGNAL);
+    let entrypoint = spec.entrypoint();
     json!({
         "Hostname": spec.hostname,
         "User": match (user.uid, user.gid) {
@@ -101,8 +102,8 @@ fn config(spec: &Spec, state: &State) -> Value {
         "Tty": spec.process.terminal,
         "OpenStdin": life.open_stdin,
         "Env": spec.process.env,
-        "Cmd": spec.process.args,
-        "Entrypoint": null,
+        "Cmd": words(spec.process.args.get(entrypoint..)),
+        "Entrypoint": words(spec.process.args.get(..entrypoint)),
         "Image": image_of(spec),
         "WorkingDir": spec.process.cwd,
         "Labels": spec.labels().map(|(key, value)| (key.to_string(), json!(value)))
@@ -110,6 +111,11 @@ fn config(spec: &Spec, state: &State) -> Value {
         "StopSignal": life.stop_signal.as_ref().or(of_image),
         "StopTimeout": life.stop_timeout,
     })
+}
+
+/// Docker's word for no words at all.
+fn words(words: Option<&[String]>) -> Value {
+    words.filter(|words| !words.is_empty()).map_or(Value::Null, |words| json!(words))
 }
 
 /// The overlay on "/", in overlayfs's words.
@@ -135,8 +141,12 @@ fn cgroups(spec: &Spec, first: Option<Pid>) -> Result<Map<String, Value>> {
 
 /// What somebody has mounted in it: files of the host's, and volumes.
 pub fn mounts(spec: &Spec) -> impl Iterator<Item = Value> {
-    let binds = spec.mounts.iter().filter(|it| it.kind == "bind" && !is_furniture(it));
-    binds.map(|it| mount(spec, it))
+    shown(spec).map(|it| mount(spec, it))
+}
+
+/// The same, as the description has it.
+pub fn shown(spec: &Spec) -> impl Iterator<Item = &Mount> {
+    spec.mounts.iter().filter(|it| it.kind == "bind" && !is_furniture(it))
 }
 
 /// Whether it is what every container finds, or a device.

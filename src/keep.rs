@@ -18,6 +18,7 @@ use crate::spec::Spec;
 use crate::store::Store;
 use crate::streams::{self, Wanted};
 use crate::sys::{self, SIGKILL};
+use crate::volumes::Volumes;
 
 /// A container, and what its keeper has to know.
 pub struct Kept<'s> {
@@ -138,6 +139,7 @@ impl Kept<'_> {
         container.ended(store, ending.status, ending.oom_kills > 0)?;
         let status = ending.status.to_string();
         container.tell(store, "die", &self.spec, &[("exitCode", &status)]);
+        Volumes::of(store.root()).tell_of_end(container.id(), &self.spec);
         Ok(ending)
     }
 
@@ -158,6 +160,8 @@ impl Kept<'_> {
         let pid = first.pid().as_raw();
         let first = namespace.map(|namespace| First { pid, namespace });
         self.container.runs(self.store, first, address)?;
+        let volumes = Volumes::of(self.store.root());
+        volumes.tell_of_mounts(self.container.id(), &self.spec);
         self.container.tell(self.store, "start", &self.spec, &[]);
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::{times, when};
 pub mod wanted;
 
 /// The fields of a line, and what they are called in a table.
-const TITLES: [(&str, &str); 14] = [
+const TITLES: [(&str, &str); 15] = [
     ("ID", "CONTAINER ID"),
     ("Image", "IMAGE"),
     ("Command", "COMMAND"),
@@ -31,6 +31,7 @@ const TITLES: [(&str, &str); 14] = [
     ("State", "STATE"),
     ("Ports", "PORTS"),
     ("Names", "NAMES"),
+    ("Label", ""),
     ("Labels", "LABELS"),
     ("Mounts", "MOUNTS"),
     ("LocalVolumes", "LOCAL VOLUMES"),
@@ -90,7 +91,11 @@ pub fn list(store: &Store, list: &List) -> Result<Vec<String>> {
     for it in &shown {
         let size =
             is_measured.then(|| size(store, &it.known)).transpose()?.unwrap_or_default();
-        rows.push(list.row(it, size));
+        let mut row = list.row(it, size);
+        if format.asks_for_labels() {
+            row["Label"] = it.known.spec.labels().collect();
+        }
+        rows.push(row);
     }
     format.lines(&TITLES, &rows)
 }

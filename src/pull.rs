@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `choose.rs` | which image is meant by a name? |
 //! | `fetch.rs` | how does a blob get here whole? |
+//! | `need.rs` | when is an image got before it is run? |
 
 use std::sync::atomic::AtomicBool;
 
@@ -15,6 +16,8 @@ use image::manifest::{Config, Descriptor, Platform};
 use indicatif::ProgressBar;
 use stage::{Error, Result};
 
+use crate::images;
+pub use crate::registry::progress::Audience;
 use crate::registry::progress::Progress;
 use crate::registry::several::each_once;
 use crate::registry::{self, Access, Registry, Trouble};
@@ -24,8 +27,10 @@ use choose::Found;
 
 mod choose;
 mod fetch;
+mod need;
 
 pub use choose::platform;
+pub use need::{When, provide};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +39,8 @@ pub struct Options {
     pub registry: registry::Options,
     /// Machines that the image is to be for [default: this one].
     pub platform: Option<Platform>,
-    /// Say nothing of how far it is.
-    pub quiet: bool,
+    /// Who is told how far it is.
+    pub audience: Audience,
 }
 
 /// An image that is here now.
@@ -54,18 +59,25 @@ pub struct Pulled {
 /// When a connection breaks, what has arrived is kept, for the next pull to go on with. Any other
 /// failure leaves the store as it was.
 pub fn pull(store: &Store, name: &Name, options: &Options) -> Result<Pulled> {
+    let pulled = get(store, name, options)?;
+    images::tell_of_registry(store, "pull", name);
+    Ok(pulled)
+}
+
+fn get(store: &Store, name: &Name, options: &Options) -> Result<Pulled> {
     if name.is_host() {
         return Err(Error::input("`host` is the machine itself: it is in no registry"));
     }
     let work = store.making()?;
-    let registry = Registry::connect(name, Access::Pull, &options.registry)?;
-    let machine = options.platform.clone().unwrap_or_else(Platform::here);
-    let found = choose::find(&registry, name, &machine)?;
+    let progress = Progress::new(options.audience);
+    let asking = progress.wait("asking the registry");
+    let asked = ask(name, options);
+    asking.finish_and_clear();
+    let (registry, found) = asked?;
     let digest = found.digest.clone();
     if let Some(image) = present(store, name, &found) {
         return Ok(Pulled { image, digest, is_new: false });
     }
-    let progress = Progress::new(options.quiet);
     let brought = bring(store, &registry, &found, options, &progress);
     let blobs = brought.map_err(|trouble| give_up(store, &found, trouble))?;
     let unpacking = progress.wait("unpacking");
@@ -74,6 +86,25 @@ pub fn pull(store: &Store, name: &Name, options: &Options) -> Result<Pulled> {
     let forget = |_: &Error| found.blobs().for_each(|blob| forget(store, blob));
     let image = added.inspect_err(forget)?;
     Ok(Pulled { image, digest, is_new: true })
+}
+
+/// The registry, and what it has under this name.
+fn ask(name: &Name, options: &Options) -> Result<(Registry, Found)> {
+    let registry = Registry::connect(name, Access::Pull, &options.registry)?;
+    let machine = options.platform.clone().unwrap_or_else(Platform::here);
+    let found = choose::find(&registry, name, &machine)?;
+    Ok((registry, found))
+}
+
+impl Pulled {
+    /// What Docker says of it.
+    pub fn lines(&self, name: &Name) -> [String; 2] {
+        let status = match self.is_new {
+            true => "Downloaded newer image for",
+            false => "Image is up to date for",
+        };
+        [format!("Digest: {}", self.digest), format!("Status: {status} {}", name.full())]
+    }
 }
 
 impl Found {

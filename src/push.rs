@@ -7,7 +7,8 @@ use image::manifest::{Descriptor, Manifest};
 use indicatif::ProgressBar;
 use stage::{Error, Result};
 
-use crate::registry::progress::Progress;
+use crate::images;
+use crate::registry::progress::{Audience, Progress};
 use crate::registry::several::each_once;
 use crate::registry::{self, Access, Registry, Trouble};
 use crate::store::{Name, Store};
@@ -17,8 +18,8 @@ use crate::store::{Name, Store};
 pub struct Options {
     /// How the registry is talked to.
     pub registry: registry::Options,
-    /// Say nothing of how far it is.
-    pub quiet: bool,
+    /// Who is told how far it is.
+    pub audience: Audience,
 }
 
 /// Send the image `name` to the registry that its name says. What is pushed: its manifest.
@@ -34,12 +35,13 @@ pub fn push(store: &Store, name: &Name, options: &Options) -> Result<Descriptor>
     let parts = Manifest::parse(&text)?;
     let registry = Registry::connect(name, Access::Push, &options.registry)?;
     let (host, path) = (name.registry(), name.path());
-    if !options.quiet {
+    if options.audience == Audience::Reader {
         stage::tell(format!("The push refers to repository [{host}/{path}]"))?;
     }
-    send_all(store, &registry, &parts, options)
+    send_all(store, &registry, &parts, options.audience)
         .and_then(|()| registry.put_manifest(&manifest.media_type, text, tag))
         .map_err(Trouble::error)?;
+    images::tell_of_registry(store, "push", name);
     Ok(manifest)
 }
 
@@ -47,9 +49,9 @@ fn send_all(
     store: &Store,
     registry: &Registry,
     parts: &Manifest,
-    options: &Options,
+    audience: Audience,
 ) -> Result<(), Trouble> {
-    let progress = Progress::new(options.quiet);
+    let progress = Progress::new(audience);
     let layers: Vec<&Descriptor> = parts.layers.iter().collect();
     each_once(&layers, |layer, _| {
         let told = progress.begin(layer);

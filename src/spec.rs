@@ -189,6 +189,8 @@ pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
 
 /// The annotation of a container without guards.
 pub const PRIVILEGED: &str = "fakedocker.privileged";
+/// The annotation that says how many words of the command are its entrypoint.
+pub const ENTRYPOINT: &str = "fakedocker.entrypoint";
 /// Whether an init is number 1, and the command its child: `true`.
 pub const INIT: &str = "fakedocker.init";
 
@@ -302,6 +304,12 @@ impl Spec {
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.annotations.iter();
         labels.filter_map(|(key, value)| Some((key.strip_prefix(LABEL)?, value.as_str())))
+    }
+
+    /// How many words of the command are its entrypoint.
+    pub fn entrypoint(&self) -> usize {
+        let said = self.annotations.get(ENTRYPOINT).and_then(|count| count.parse().ok());
+        said.unwrap_or_default()
     }
 
     /// Whether an init is its number 1, and its command a child of that.

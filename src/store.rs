@@ -158,6 +158,14 @@ impl Store {
 
     /// The image `which`: a name, an ID or the beginning of one.
     pub fn image(&self, which: &str) -> Result<Image> {
+        match self.find(which)? {
+            Some(image) => Ok(image),
+            None => Err(unknown(&Name::parse(which)?, &self.list()?)),
+        }
+    }
+
+    /// The same, if there is one.
+    pub fn find(&self, which: &str) -> Result<Option<Image>> {
         // What the list leads to must not go before we have read it.
         let _work = self.work()?;
         let index = self.list()?;
@@ -169,11 +177,11 @@ impl Store {
             index.manifests.iter().find(|entry| name_of(entry).as_ref() == Some(name))
         });
         match named {
-            Some(entry) => self.read(entry),
-            None => match self.by_id(which, &index)? {
-                Some(image) => Ok(Image { name: None, ..image }),
-                None => Err(unknown(&name?, &index)),
-            },
+            Some(entry) => self.read(entry).map(Some),
+            None => {
+                let image = self.by_id(which, &index)?;
+                Ok(image.map(|image| Image { name: None, ..image }))
+            }
         }
     }
 

@@ -27,6 +27,7 @@ use stage::{Error, Result};
 
 use crate::container::{self, entries, make_folder};
 use crate::disk::{lock, random_id, read_json, size_below, sync_folder, write_json};
+use crate::events;
 use crate::spec::{Mount, Spec};
 use crate::times;
 
@@ -178,7 +179,37 @@ impl Volumes {
         sync_folder(&half)?;
         fs::rename(&half, &folder).map_err(failed)?;
         sync_folder(&self.folder)?;
+        self.tell("create", name, &[]);
         Ok(volume)
+    }
+
+    /// Tell whoever listens to events what has happened to a volume.
+    fn tell(&self, action: &str, name: &str, more: &[(&str, &str)]) {
+        let all = [&[("driver", "local")], more].concat();
+        events::tell(&self.root, "volume", action, name, &all);
+    }
+
+    /// The container's volumes are mounted in it.
+    pub fn tell_of_mounts(&self, container: &str, spec: &Spec) {
+        for mount in &spec.mounts {
+            let Some(name) = self.name_of(mount) else { continue };
+            let place = mount.destination.display().to_string();
+            let is_fixed = mount.options.iter().any(|option| option == "ro");
+            let about = [
+                ("container", container),
+                ("destination", &place),
+                ("propagation", ""),
+                ("read/write", if is_fixed { "false" } else { "true" }),
+            ];
+            self.tell("mount", name, &about);
+        }
+    }
+
+    /// They are not any more.
+    pub fn tell_of_end(&self, container: &str, spec: &Spec) {
+        for name in self.names(spec) {
+            self.tell("unmount", name, &[("container", container)]);
+        }
     }
 
     /// The volume `name`.
@@ -294,7 +325,9 @@ impl Volumes {
         let gone = remove_half(&half)
             .and_then(|()| fs::rename(&folder, &half).or_else(if_there))
             .and_then(|()| remove_half(&half));
-        gone.map_err(|error| Error::io(folder.display(), &error))
+        gone.map_err(|error| Error::io(folder.display(), &error))?;
+        self.tell("destroy", name, &[]);
+        Ok(())
     }
 
     fn half(&self, name: &str) -> PathBuf {

@@ -2,6 +2,7 @@
 //!
 //! On a terminal by a bar for each layer; else by a line when a layer is done.
 
+use std::fmt::Display;
 use std::io::{IsTerminal, stderr, stdout};
 
 use image::Digest;
@@ -11,11 +12,37 @@ use stage::Result;
 
 use crate::bars;
 
+/// To whom something is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever reads standard output.
+    #[default]
+    Reader,
+    /// Whoever sees standard error: standard output is the container's.
+    Watcher,
+    /// Nobody.
+    Nobody,
+}
+
+impl Audience {
+    /// Tell it.
+    pub(crate) fn tell(self, text: impl Display) -> Result<()> {
+        match self {
+            Audience::Reader => stage::tell(text),
+            Audience::Watcher => {
+                stage::remark(text);
+                Ok(())
+            }
+            Audience::Nobody => Ok(()),
+        }
+    }
+}
+
 /// The bars, or the lines.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bars: Option<MultiProgress>,
-    lines: bool,
+    lines: Audience,
 }
 
 /// What is told about one layer.
@@ -23,16 +50,16 @@ pub(crate) struct Progress {
 pub(crate) struct Layer {
     pub(crate) bar: ProgressBar,
     digest: Digest,
-    line: bool,
+    line: Audience,
 }
 
 impl Progress {
-    /// `quiet`: neither bars nor lines.
-    pub(crate) fn new(quiet: bool) -> Progress {
-        let bars = !quiet && stderr().is_terminal();
+    /// How far it is, for that `audience`.
+    pub(crate) fn new(audience: Audience) -> Progress {
+        let bars = audience != Audience::Nobody && stderr().is_terminal();
         // On one terminal, the bars stay, and say it.
-        let seen = bars && stdout().is_terminal();
-        let lines = !(quiet || seen);
+        let is_seen = bars && (audience == Audience::Watcher || stdout().is_terminal());
+        let lines = if is_seen { Audience::Nobody } else { audience };
         Progress { bars: bars.then(MultiProgress::new), lines }
     }
 
@@ -65,9 +92,6 @@ impl Layer {
             self.bar.set_style(style);
         }
         self.bar.finish_with_message(word);
-        match self.line {
-            true => stage::tell(format!("{}: {word}", self.digest.short())),
-            false => Ok(()),
-        }
+        self.line.tell(format!("{}: {word}", self.digest.short()))
     }
 }

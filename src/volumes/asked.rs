@@ -13,8 +13,11 @@ use super::{NAMELESS, Volumes, new_name};
 use crate::container::check_name;
 use crate::spec::{Mount, absolute};
 
+mod lent;
 mod mount;
 mod tmpfs;
+
+pub use lent::lent;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +28,8 @@ pub struct Request {
     pub mounts: Vec<String>,
     /// `PATH[:OPTIONS]`
     pub tmpfs: Vec<String>,
+    /// `CONTAINER[:ro]`
+    pub lenders: Vec<String>,
 }
 
 /// What is mounted, and what is to be known of the volumes among it.
@@ -61,10 +66,11 @@ enum Source {
 
 impl Request {
     /// All that is asked for, and folders that the image says are volumes (config.md, "Volumes"),
-    /// but for those that have something else on them: `taken`.
+    /// but for those that have something else on them: `taken`. So is what others have `lent`.
     pub fn read(
         &self,
         volumes: &Volumes,
+        lent: Vec<Mount>,
         of_image: impl Iterator<Item = PathBuf>,
         taken: &[Mount],
     ) -> Result<Asked> {
@@ -79,11 +85,17 @@ impl Request {
             wishes.push(tmpfs::read(text)?);
         }
         check_twice(&wishes)?;
+        for Mount { destination, source, options, .. } in lent {
+            // Of two who have something there, the last one is asked.
+            if !is_in(&wishes, &destination) {
+                let wish = Wish::of(Source::Host(source), destination);
+                wishes.push(Wish { options, ..wish });
+            }
+        }
         for target in of_image {
             let target = check_target("a volume of the image's", target)?;
-            let is_taken = taken.iter().any(|mount| mount.destination == target)
-                || wishes.iter().any(|wish| wish.target == target);
-            if !is_taken {
+            let is_taken = taken.iter().any(|mount| mount.destination == target);
+            if !is_taken && !is_in(&wishes, &target) {
                 wishes.push(Wish::of(Source::Nameless, target));
             }
         }
@@ -209,6 +221,10 @@ fn check_target(what: &str, target: PathBuf) -> Result<PathBuf> {
     }
 }
 
+fn is_in(wishes: &[Wish], target: &Path) -> bool {
+    wishes.iter().any(|wish| wish.target == target)
+}
+
 fn check_twice(wishes: &[Wish]) -> Result<()> {
     for (number, wish) in wishes.iter().enumerate() {
         if wishes[..number].iter().any(|other| other.target == wish.target) {
@@ -270,17 +286,18 @@ mod tests {
             volumes: texts(&["two:/a/b/c", "one:/a:nocopy"]),
             mounts: texts(&["type=tmpfs,target=/a/b"]),
             tmpfs: texts(&["/z"]),
+            lenders: Vec::new(),
         };
         let volumes = Volumes::of(Path::new("/store"));
         let of_image = ["/img", "/z"].map(PathBuf::from).into_iter();
-        let asked = request.read(&volumes, of_image, &[])?;
+        let asked = request.read(&volumes, Vec::new(), of_image, &[])?;
         let places = asked.mounts.iter().map(|it| it.destination.display().to_string());
         assert_eq!(places.collect::<Vec<_>>(), ["/a", "/z", "/img", "/a/b", "/a/b/c"]);
         let said = asked.annotations();
         assert_eq!(said[EMPTY], "one");
         assert_eq!(volumes.name_of(&asked.mounts[2]), Some(&*said[NAMELESS]));
         let twice = Request { tmpfs: texts(&["/d", "/d/"]), ..Request::default() };
-        assert!(twice.read(&volumes, std::iter::empty(), &[]).is_err());
+        assert!(twice.read(&volumes, Vec::new(), std::iter::empty(), &[]).is_err());
         Ok(())
     }
 }

@@ -8,9 +8,10 @@ use crate::filters::Filters;
 use crate::format::Format;
 
 /// The fields of a line, and what they are called in a table.
-const TITLES: [(&str, &str); 5] = [
+const TITLES: [(&str, &str); 6] = [
     ("Driver", "DRIVER"),
     ("Name", "VOLUME NAME"),
+    ("Label", ""),
     ("Labels", "LABELS"),
     ("Mountpoint", "MOUNTPOINT"),
     ("Scope", "SCOPE"),
@@ -38,7 +39,13 @@ pub fn list(volumes: &Volumes, list: &List) -> Result<Vec<String>> {
     if list.quiet {
         return Ok(all.into_iter().map(|it| it.name).collect());
     }
-    format.lines(&TITLES, &all.iter().map(row).collect::<Vec<_>>())
+    let mut rows: Vec<Value> = all.iter().map(row).collect();
+    if format.asks_for_labels() {
+        for (row, volume) in rows.iter_mut().zip(&all) {
+            row["Label"] = json!(volume.labels);
+        }
+    }
+    format.lines(&TITLES, &rows)
 }
 
 /// Whether `filters` hold for this volume, which some container has or not.

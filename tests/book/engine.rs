@@ -30,6 +30,7 @@
 //! | `exchange.rs` | do others run what we have made, and we what others have made? |
 //! | `packages.rs` | does a system's own package manager work, over the network? |
 //! | `killing.rs` | what is left when somebody is killed? |
+//! | `many.rs` | does it all hold when there are many, one after the other and at once? |
 //! | `terminal.rs` | what does it look like on a terminal? |
 
 mod attacks;
@@ -46,6 +47,7 @@ mod killing;
 mod life;
 mod limits;
 mod lists;
+mod many;
 mod named;
 mod networks;
 mod outside;

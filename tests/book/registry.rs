@@ -116,6 +116,74 @@ fn images_of_each_kind_are_pulled_and_run() {
 }
 
 #[test]
+fn an_image_is_got_before_it_is_run_if_it_has_to_be() {
+    undisturbed(|| {
+        let (made, store) = (Made::new(), store());
+        let image = image(&made, Platform::here(), "+gzip");
+        let fake = Fake::serving(&made, &image, |_| None);
+        let name = fake.name("a");
+        let run = |flags: &[&str]| {
+            let command = ["--network", "none", &name, "echo", "well"];
+            store.run(&[flags, &command].concat()).end()
+        };
+        let never = run(&["--pull", "never"]);
+        let line = never.assert_status(125).assert_one_error();
+        assert!(line.contains("no image called") && fake.asked().is_empty(), "{line}");
+
+        let missing = run(&[]);
+        let said: Vec<&str> = missing.assert_status(0).err.lines().collect();
+        assert_eq!(missing.out, "well\n");
+        assert_eq!(said[0], format!("Unable to find image '{name}:latest' locally"));
+        assert!(said[1].ends_with(": Pull complete"), "{said:?}");
+        let downloaded = format!("Status: Downloaded newer image for {name}:latest");
+        assert_eq!(said[2..], [format!("Digest: {}", image.digest), downloaded]);
+
+        let asked = fake.asked().len();
+        run(&["--pull=missing"]).assert_status(0).assert_quiet();
+        assert_eq!(fake.asked().len(), asked);
+        let always = run(&["--pull", "always"]);
+        let same = format!("Status: Image is up to date for {name}:latest");
+        assert_eq!(always.assert_status(0).err.lines().last(), Some(&*same));
+        assert_eq!(always.out, "well\n");
+        assert!(fake.asked().len() > asked);
+
+        store.engine(&["rmi", &name]).end().assert_status(0);
+        let create = store.engine(&["create", "--name", "box", &name, "true"]).end();
+        assert_eq!(create.assert_status(0).out.trim_end().len(), 64);
+        assert!(create.err.starts_with(said[0]), "{create:?}");
+        store.engine(&["rm", "box"]).end().assert_status(0);
+        let pulls =
+            ["events", "--since", "1h", "--until", "0s", "--filter", "event=pull"];
+        let pulls = store.engine(&[&pulls[..], &["--format", "{{.ID}}"]].concat()).end();
+        assert_eq!(lines(&pulls), [&*format!("{name}:latest"); 3]);
+    });
+}
+
+#[test]
+fn what_cannot_be_got_is_told_in_one_line_more() {
+    undisturbed(|| {
+        let store = store();
+        let before = store.contents();
+        let run = store.run(&["127.0.0.1:1/a:b", "true"]).end();
+        let said: Vec<&str> = run.assert_status(125).err.lines().collect();
+        assert_eq!(said[0], "Unable to find image '127.0.0.1:1/a:b' locally");
+        assert!(said[1].starts_with("error: 127.0.0.1:1: ECONNREFUSED"), "{said:?}");
+        assert!(said[2].starts_with("hint: fakedocker import TARBALL "), "{said:?}");
+        assert_eq!(said.len(), 3);
+        let always = store.run(&["--pull", "always", "old", "true"]);
+        let proxy = Fake::start(|_| Answer::new(502, b""));
+        let address = format!("http://127.0.0.1:{}", proxy.port);
+        // Docker Hub is where names without a registry are.
+        let always = always.env("HTTPS_PROXY", address).end();
+        always.assert_status(125).assert_one_error();
+        assert!(proxy.asked()[0].is("CONNECT registry-1.docker.io:443 "));
+        let often = store.run(&["--pull", "often", "old", "true"]).end();
+        assert!(often.assert_status(125).assert_one_error().contains("missing, always"));
+        assert_eq!(store.contents(), before);
+    });
+}
+
+#[test]
 fn a_digest_says_which_image_and_quiet_says_only_its_name() {
     undisturbed(|| {
         let (real, made, store) = (Real::start(), Made::new(), store());
@@ -187,6 +255,10 @@ fn what_is_pushed_is_what_skopeo_finds() {
         assert!(said[1].ends_with(": Pushed"), "{said:?}");
         let digest = real.digest("my/busybox:1");
         assert!(said[2].starts_with(&format!("1: digest: {digest} size: ")), "{said:?}");
+        let told = ["events", "--since", "1h", "--until", "0s", "--filter", "event=push"];
+        let told = store.engine(&told).end();
+        let event = format!(" image push {name} (name={})", real.name("my/busybox"));
+        assert!(lines(&told)[0].ends_with(&event), "{told:?}");
         let again = store.engine(&["push", &name]).end();
         assert!(lines(&again)[1].ends_with(": Layer already exists"), "{again:#?}");
         // Skopeo reads all of it, and compares each digest.
@@ -642,7 +714,7 @@ fn four_that_pull_run_and_remove_the_same_do_not_harm_each_other() {
             for _ in 0..2 {
                 lines(&store.engine(&["pull", "-q", &name]).end());
                 // Another may have been faster in removing it, or be running it.
-                let run = store.run(&[&name, "true"]).end();
+                let run = store.run(&["--pull", "never", &name, "true"]).end();
                 let remove = store.engine(&["rmi", &name]).end();
                 for (ending, failed) in [(run, 125), (remove, 1)] {
                     if ending.status != Some(0) {

@@ -100,6 +100,11 @@ pub fn warn(text: impl std::fmt::Display) {
     narrate::complain("warning", text);
 }
 
+/// A line on standard error that is no complaint: standard output is somebody else's.
+pub fn remark(text: impl std::fmt::Display) {
+    narrate::remark(text);
+}
+
 /// A line on standard output, for programs that are no lesson. Fails when nobody reads.
 pub fn tell(text: impl std::fmt::Display) -> Result<()> {
     narrate::say(text)

@@ -361,6 +361,12 @@ pub(crate) fn say(text: impl Display) -> Result<()> {
     write_all(io::stdout(), line.as_bytes()).map_err(|errno| Error::call("write", errno))
 }
 
+/// A line on standard error.
+pub(crate) fn remark(text: impl Display) {
+    // With standard error gone, there is nobody to tell.
+    write_all(io::stderr(), format!("{text}\n").as_bytes()).ok();
+}
+
 /// A line on standard error: `error: …`, `hint: …` or `warning: …`.
 pub(crate) fn complain(label: &str, text: impl Display) {
     let line = format!(

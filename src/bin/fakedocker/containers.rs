@@ -66,7 +66,7 @@ impl Command {
                 alone()?;
                 let types = args.interactive && !args.detach;
                 life::front(types, args.tty, &Keys::default())?;
-                exec::exec(&Store::open(root)?, &args.options())
+                exec::exec(&Store::open(root)?, &args.options()?)
             }
             Command::Life(args) => {
                 // It may start some.

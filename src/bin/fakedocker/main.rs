@@ -78,6 +78,9 @@ struct Exec {
     /// Set an environment variable, or pass on ours
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
+    /// The same for each line of a file
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
     /// The working directory in the container [default: the container's]
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
@@ -195,11 +198,11 @@ fn explain(error: &clap::Error) -> ExitCode {
 }
 
 impl Exec {
-    fn options(&self) -> exec::Options {
-        exec::Options {
+    fn options(&self) -> Result<exec::Options> {
+        Ok(exec::Options {
             container: self.container.clone(),
             command: self.command.clone(),
-            env: self.env.clone(),
+            env: settings::env(&self.env_file, &self.env)?,
             cwd: self.workdir.clone(),
             user: self.user.clone(),
             interactive: self.interactive,
@@ -207,7 +210,7 @@ impl Exec {
             terminal: self.tty,
             detached: self.detach,
             explain: self.explain,
-        }
+        })
     }
 }
 

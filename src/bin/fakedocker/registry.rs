@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use fakedocker::pull::Audience;
 use fakedocker::store::{Name, Store};
 use fakedocker::{pull, push, registry};
 use stage::{Error, Result};
@@ -60,6 +61,10 @@ impl Command {
     }
 }
 
+fn audience(quiet: bool) -> Audience {
+    if quiet { Audience::Nobody } else { Audience::Reader }
+}
+
 impl Manners {
     fn options(&self) -> Result<registry::Options> {
         let seconds = self.timeout.parse::<f32>().ok();
@@ -82,16 +87,11 @@ impl Pull {
         let options = pull::Options {
             registry: self.manners.options()?,
             platform: self.platform.as_deref().map(pull::platform).transpose()?,
-            quiet: self.quiet,
+            audience: audience(self.quiet),
         };
         let pulled = pull::pull(store, &name, &options)?;
         if !self.quiet {
-            let status = match pulled.is_new {
-                true => "Downloaded newer image for",
-                false => "Image is up to date for",
-            };
-            stage::tell(format!("Digest: {}", pulled.digest))?;
-            stage::tell(format!("Status: {status} {}", name.full()))?;
+            pulled.lines(&name).iter().try_for_each(stage::tell)?;
         }
         stage::tell(name.canonical()).map(|()| 0)
     }
@@ -104,8 +104,10 @@ impl Push {
 
     fn push(&self, store: &Store) -> Result<u8> {
         let name = Name::parse(&self.name)?;
-        let options =
-            push::Options { registry: self.manners.options()?, quiet: self.quiet };
+        let options = push::Options {
+            registry: self.manners.options()?,
+            audience: audience(self.quiet),
+        };
         let pushed = push::push(store, &name, &options)?;
         if self.quiet {
             return stage::tell(name.canonical()).map(|()| 0);

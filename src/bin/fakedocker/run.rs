@@ -10,6 +10,7 @@ use fakedocker::foreground::{self, Options};
 use fakedocker::life::status_of;
 use fakedocker::monitor::{self, Outcome};
 use fakedocker::network::{self, Network};
+use fakedocker::pull::{self, When};
 use fakedocker::store::Store;
 use fakedocker::userns::Users;
 use stage::Result;
@@ -99,6 +100,9 @@ pub struct Run {
     /// Make the container's root file system read-only
     #[arg(long)]
     read_only: bool,
+    /// Get the image from its registry: if it is missing, always, or never
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pull: When,
     /// Print what each lesson does, on standard error
     #[arg(long)]
     pub explain: bool,
@@ -115,7 +119,7 @@ pub struct Run {
 
 impl Run {
     pub fn play(&self, store: &Store) -> Result<u8> {
-        let options = self.options()?;
+        let options = self.prepare(store)?;
         if !self.detach && !self.tty {
             return foreground::run(store, &options);
         }
@@ -131,7 +135,15 @@ impl Run {
 
     /// Make it, and no more.
     pub fn create(&self, store: &Store) -> Result<u8> {
-        stage::tell(monitor::create(store, &self.options()?)?).map(|()| 0)
+        stage::tell(monitor::create(store, &self.prepare(store)?)?).map(|()| 0)
+    }
+
+    /// What is asked for, with the image here.
+    fn prepare(&self, store: &Store) -> Result<Options> {
+        let options = self.options()?;
+        let image = options.request.image.as_deref();
+        image.map_or(Ok(()), |image| pull::provide(store, image, self.pull))?;
+        Ok(options)
     }
 
     fn options(&self) -> Result<Options> {

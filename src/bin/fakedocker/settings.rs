@@ -31,10 +31,14 @@ pub struct Settings {
     shm_size: Option<String>,
 }
 
+/// What files say, and then what the command line says.
+pub fn env(files: &[PathBuf], said: &[String]) -> Result<Vec<String>> {
+    Ok([lines::read(files)?, said.to_vec()].concat())
+}
+
 impl Settings {
-    /// What files say, and then what the command line says.
     pub fn env(&self) -> Result<Vec<String>> {
-        Ok([lines::read(&self.env_file)?, self.env.clone()].concat())
+        env(&self.env_file, &self.env)
     }
 
     pub fn request(&self) -> Result<Request> {

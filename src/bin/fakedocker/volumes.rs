@@ -25,6 +25,9 @@ pub struct Mounts {
     /// Mount a file system in memory: exec, size=64m, mode=1770, uid=, gid=
     #[arg(long, value_name = "PATH[:OPTIONS]")]
     tmpfs: Vec<String>,
+    /// Mount what that container has: its volumes, and what it sees of the host
+    #[arg(long, value_name = "CONTAINER[:ro]")]
+    volumes_from: Vec<String>,
 }
 
 #[derive(Subcommand)]
@@ -95,6 +98,7 @@ impl Mounts {
             volumes: self.volume.clone(),
             mounts: self.mount.clone(),
             tmpfs: self.tmpfs.clone(),
+            lenders: self.volumes_from.clone(),
         }
     }
 }

@@ -109,7 +109,8 @@ fn what_is_no_tarball_leaves_the_store_as_it_was() {
             ending.assert_status(1).assert_one_error();
             assert_eq!(store.contents(), before, "{tarball}");
         }
-        store.run(&["new", "true"]).end().assert_status(125).assert_one_error();
+        let new = store.run(&["--pull", "never", "new", "true"]).end();
+        new.assert_status(125).assert_one_error();
         store.run(&["old", "true"]).end().assert_status(0);
     });
 }

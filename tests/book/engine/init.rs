@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use crate::support::engine::{Ending, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes;
+use crate::support::rootfs::busybox;
 use crate::support::student::Student;
 use crate::support::wait::until;
 
@@ -70,9 +71,9 @@ fn an_orphan_is_waited_for() {
 #[test]
 fn the_command_is_number_two_and_its_status_is_passed_on() {
     undisturbed(|| {
-        let store = Store::new();
+        let store = Store::with("busybox", &busybox());
         let run = |flags: &[&str], script: &str| {
-            store.run(&[flags, &["host", "sh", "-c", script]].concat()).end()
+            store.run(&[flags, &["busybox", "sh", "-c", script]].concat()).end()
         };
         for flags in [&["--init"][..], &["--init", "--userns", "100000:65536"]] {
             let seen = run(flags, "echo $$ $PPID; cat /proc/1/comm; exit 9");

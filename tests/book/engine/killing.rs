@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use nix::sys::signal::{Signal, kill};
@@ -15,16 +15,28 @@ use crate::support::machine::{Machine, undisturbed};
 use crate::support::processes::{self, await_one};
 use crate::support::program;
 use crate::support::rootfs::busybox;
+use crate::support::wait::until;
 
-/// A container that runs until it is ended; its command has started.
+/// A container that runs until it is ended; its command has started, and that is noted.
 pub fn endless(store: &Store, flags: &[&str], image: &str) -> Child {
     let run = ["run", "-e", processes::MARK];
     let args = [&run[..], flags, &[image, "tail", "-f", "/dev/null"]].concat();
     let child = store.engine(&args).start();
-    await_one("tail", |process| {
+    let tail = await_one("tail", |process| {
         process.name == "tail" && process.parent.cast_unsigned() == child.id()
     });
+    until("that it runs to be noted", || {
+        let firsts = store.containers().into_iter().map(|folder| first(&folder));
+        firsts.flatten().any(|pid| pid == i64::from(tail.pid)).then_some(())
+    });
     child
+}
+
+/// The PID of the first process of the container in this folder, as its state has it.
+fn first(folder: &Path) -> Option<i64> {
+    let state = fs::read(folder.join("state.json")).ok()?;
+    let state: serde_json::Value = serde_json::from_slice(&state).ok()?;
+    state["first"]["pid"].as_i64()
 }
 
 fn signal(child: &Child, signal: Signal) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -215,27 +216,45 @@ fn who_follows_a_log_hears_its_end() {
     });
 }
 
+/// Type a word, hear it, and be gone.
+fn visit(store: &Store, word: &str) {
+    let mut visitor = store.engine(&["attach", "cat"]).start();
+    let mut lines = BufReader::new(visitor.stdout.take().expect("it is piped"));
+    let mut input = visitor.stdin.take().expect("it is piped");
+    std::io::Write::write_all(&mut input, word.as_bytes()).expect("it reads");
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("text");
+    assert_eq!(line, word);
+    drop(input);
+    visitor.kill().expect("it is ours");
+    visitor.wait().expect("it is ours");
+}
+
 #[test]
 fn visitors_hear_and_type_and_one_that_leaves_changes_nothing() {
     undisturbed(|| {
         let store = store();
         detached(&store, &["-i", "--name", "cat"], "cat");
-        for word in ["one\n", "two\n"] {
-            let mut visitor = store.engine(&["attach", "cat"]).start();
-            let mut lines = BufReader::new(visitor.stdout.take().expect("it is piped"));
-            let mut input = visitor.stdin.take().expect("it is piped");
-            std::io::Write::write_all(&mut input, word.as_bytes()).expect("it reads");
-            let mut line = String::new();
-            lines.read_line(&mut line).expect("text");
-            assert_eq!(line, word);
-            drop(input);
-            visitor.kill().expect("it is ours");
-            visitor.wait().expect("it is ours");
-        }
-        assert_eq!(say(&store, &["logs", "cat"]), "one\ntwo\n");
-        let visitor = store.engine(&["attach", "--no-stdin", "cat"]).start();
+        // The first one only listens.
+        let mut listener = store.engine(&["attach", "--no-stdin", "cat"]).start();
+        let mut heard = BufReader::new(listener.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        let listens = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                heard.read_line(&mut line).expect("text");
+                listens.store(true, Relaxed);
+            });
+            until("the listener to hear", || {
+                visit(&store, "word\n");
+                listens.load(Relaxed).then_some(())
+            });
+        });
+        assert_eq!(line, "word\n");
+        let logs = say(&store, &["logs", "cat"]);
+        assert!(logs.lines().all(|line| line == "word"), "{logs}");
         say(&store, &["kill", "cat"]);
-        Ending::from(visitor.wait_with_output().expect("it ends")).assert_status(137);
+        assert_eq!(listener.wait().expect("it ends").code(), Some(137));
         say(&store, &["rm", "cat"]);
     });
 }

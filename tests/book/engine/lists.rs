@@ -8,7 +8,7 @@ use std::process::Child;
 use serde_json::Value;
 
 use super::rootless::import;
-use crate::support::engine::{Ending, Store};
+use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes::MARK;
 use crate::support::rootfs::busybox;
@@ -153,6 +153,9 @@ fn containers_are_listed_the_newest_first() {
             (&"first".into(), &"exited".into())
         );
         assert_eq!(first["Labels"], "kind=small");
+        let labels = ["ps", "-a", "--format", "table {{.Label \"kind\"}}\t{{.Labels}}"];
+        let expected = ["kind    LABELS", "", "big     kind=big", "small   kind=small"];
+        assert_eq!(house.lines(&labels), expected);
         let sizes = ["ps", "-a", "--format", "{{.Names}} {{.Size}}"];
         assert!(house.lines(&sizes)[2].starts_with("first 6B (virtual "));
         house.says(&["unpause", "web"]);
@@ -231,6 +234,59 @@ fn events_are_heard_as_they_happen() {
 }
 
 #[test]
+fn what_happens_to_images_and_volumes_is_told() {
+    undisturbed(|| {
+        let (house, folder) = (House::new(), Folder::new("events"));
+        let archive = folder.at("archive");
+        house.says(&["tag", "box", "other"]);
+        house.says(&["save", "-o", &archive, "other"]);
+        house.says(&["rmi", "other"]);
+        house.says(&["load", "-q", "-i", &archive]);
+        house.ended("one", "3", &["-v", "data:/data:ro"]);
+        house.says(&["commit", "-m", "why", "one", "new"]);
+        house.says(&["rm", "one"]);
+        house.says(&["volume", "rm", "data"]);
+        house.says(&["rmi", "new"]);
+        let past = ["events", "--since", "1h", "--until", "0s", "--format"];
+        let named = "{{.Type}} {{.Action}} {{index .Actor.Attributes \"name\"}}";
+        let told = house.lines(&[&past[..], &[named]].concat());
+        let told: Vec<&str> = told
+            .iter()
+            .map(|line| line.split(" sha256:").next().unwrap_or(line))
+            .collect();
+        let expected = [
+            "image import box:latest",
+            "image tag other:latest",
+            "image save other:latest",
+            "image untag other:latest",
+            "image load other:latest",
+            "volume create ",
+            "container create one",
+            "volume mount ",
+            "container start one",
+            "container die one",
+            "volume unmount ",
+            "container commit one",
+            "container destroy one",
+            "volume destroy ",
+            "image untag new:latest",
+            "image delete",
+        ];
+        assert_eq!(told, expected);
+        let all = "{{.ID}} {{.Actor.Attributes}}";
+        let mount = ["--filter", "event=mount", "--filter", "volume=data"];
+        let mount = house.lines(&[&past[..], &[all], &mount].concat());
+        let about = "destination:/data driver:local propagation: read/write:false]";
+        assert!(mount[0].starts_with("data map[container:"), "{mount:?}");
+        assert!(mount[0].ends_with(about), "{mount:?}");
+        let commit =
+            house.lines(&[&past[..], &[all], &["--filter", "event=commit"]].concat());
+        assert!(commit[0].contains("map[comment:why image:box imageID:sha256:"));
+        assert!(commit[0].contains(" imageRef:new:latest "), "{commit:?}");
+    });
+}
+
+#[test]
 fn a_record_that_is_full_begins_anew() {
     undisturbed(|| {
         let house = House::new();
@@ -252,7 +308,8 @@ fn a_record_that_is_full_begins_anew() {
         let long = fs::metadata(&record).expect("it is there").len();
         assert!(long < 1 << 12, "{long}");
         let past = house.lines(&["events", "--since", "1h", "--until", "0s"]);
-        assert_eq!(past.len(), 3, "{past:#?}");
+        // With what it began by, the import of its image.
+        assert_eq!(past.len(), 4, "{past:#?}");
     });
 }
 
@@ -293,6 +350,15 @@ fn all_that_is_known_is_told_by_dockers_names() {
             assert_eq!(house.known("web", template), said, "{template}");
         }
         assert_eq!(house.known("old", "{{.State.ExitCode}} {{.State.Pid}}"), "3 0");
+        let words = "{{json .Config.Entrypoint}} {{json .Config.Cmd}}";
+        assert!(house.known("old", words).starts_with("null [\"sh\",\"-c\","));
+        let changes = ["-c", "ENTRYPOINT [\"echo\", \"a\"]", "-c", "CMD [\"b\"]"];
+        let tarball = busybox().display().to_string();
+        house.says(&[&["import"][..], &changes, &[&tarball, "speaks"]].concat());
+        house.says(&["create", "--name", "speaks", "speaks"]);
+        assert_eq!(house.known("speaks", words), "[\"echo\",\"a\"] [\"b\"]");
+        house.says(&["create", "--name", "other", "--entrypoint", "ls", "speaks"]);
+        assert_eq!(house.known("other", words), "[\"ls\"] null");
         let times =
             house.known("old", "{{.Created}} {{.State.StartedAt}} {{.State.FinishedAt}}");
         let times: Vec<&str> = times.split(' ').collect();

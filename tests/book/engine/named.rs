@@ -202,6 +202,49 @@ fn what_nobody_has_given_a_name_goes_with_its_container() {
     });
 }
 
+#[test]
+fn what_one_container_has_others_can_have_too() {
+    undisturbed(|| {
+        let (store, folder) = (Store::with("busybox", &busybox()), Folder::new("lent"));
+        folder.write("file", "the host's\n");
+        let bind = format!("{}:/b:ro", folder.path().display());
+        let mounts = ["-v", "kept:/v", "-v", "/n", "-v", &bind, "--tmpfs", "/t"];
+        let create = [&["create", "--name", "lender"][..], &mounts, &["busybox", "true"]];
+        store.ends(&create.concat());
+        for flags in as_whom("named::what_one_container_has_others_can_have_too") {
+            let from = |text: &'static str| [flags, &["--volumes-from", text]].concat();
+            let script = "echo v > /v/x; echo n > /n/x; cat /b/file
+                touch /b/new 2> /dev/null || echo fixed; test -e /t || echo no memory";
+            let said = store.says(&from("lender"), "busybox", script);
+            assert_eq!(said, "the host's\nfixed\nno memory\n");
+            let script = "cat /v/x /n/x; touch /v/new 2> /dev/null || echo fixed";
+            assert_eq!(
+                store.says(&from("lender:ro"), "busybox", script),
+                "v\nn\nfixed\n"
+            );
+            let own = [&from("lender")[..], &["--tmpfs", "/v"]].concat();
+            assert_eq!(store.says(&own, "busybox", "ls /v; cat /n/x"), "n\n");
+        }
+        // What was only to be read is not more by this, and is theirs as well.
+        let borrower = ["create", "--name", "borrower", "--volumes-from", "lender:rw"];
+        store.ends(&[&borrower[..], &["busybox", "true"]].concat());
+        let places = "{{range .Mounts}}{{.Destination}} {{.RW}},{{end}}";
+        let shown = store.ends(&["inspect", "-f", places, "borrower"]);
+        assert_eq!(shown, store.ends(&["inspect", "-f", places, "lender"]));
+        assert!(shown.contains("/b false,"), "{shown}");
+        store.ends(&["rm", "-v", "lender"]);
+        assert_eq!(store.volumes(&["-f", "dangling=false"]).len(), 2);
+        store.ends(&["rm", "borrower"]);
+        for (wrong, why) in
+            [("nobody", "no container is called"), ("x:z", "neither ro nor rw")]
+        {
+            let run = store.run(&["--volumes-from", wrong, "busybox", "true"]).end();
+            let line = run.assert_status(125).assert_one_error();
+            assert!(line.contains("--volumes-from") && line.contains(why), "{line}");
+        }
+    });
+}
+
 /// A store with the image `full`, which has many files in /data, and no image's volume.
 fn with_full() -> (Store, Folder) {
     let (store, folder) = (Store::new(), Folder::new("full"));

@@ -185,7 +185,7 @@ fn statuses_and_volumes_are_as_ever() {
         run(&["busybox", "sh", "-c", "exit 9"]).assert_status(9).assert_quiet();
         run(&["busybox", "nothing"]).assert_status(127).assert_one_error();
         run(&["busybox", "/etc"]).assert_status(126).assert_one_error();
-        run(&["nowhere", "true"]).assert_status(125).assert_one_error();
+        run(&["--pull=never", "nowhere", "true"]).assert_status(125).assert_one_error();
         let home = student.at("");
         let (writable, fixed) = (format!("{home}:/data"), format!("{home}:/data:ro"));
         let write = ["busybox", "sh", "-c", "echo here > /data/file && ls /data"];

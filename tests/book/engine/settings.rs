@@ -8,6 +8,7 @@ use super::killing::endless;
 use super::store::as_whom;
 use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
+use crate::support::processes::MARK;
 use crate::support::rootfs::busybox;
 use crate::support::student::Student;
 
@@ -212,6 +213,29 @@ fn labels_and_variables_come_from_files_too() {
         }
         refused(&store, &["--env-file", &folder.at("missing")], "ENOENT");
         refused(&store, &["--label", "=x"], "has no key");
+    });
+}
+
+#[test]
+fn who_joins_has_variables_from_files_too() {
+    undisturbed(|| {
+        let (store, folder) = (Store::with("busybox", &busybox()), Folder::new("joins"));
+        let file = folder.write("env", "A=file # all\n\nB=file\nPASSED\nOTHER\n");
+        let run = ["run", "-d", "--rm", "--name", "box", "-e", MARK, "--network", "none"];
+        store.ends(&[&run[..], &["busybox", "tail", "-f", "/dev/null"]].concat());
+        let args = ["exec", "--env-file", &file, "-e", "B=flag", "box", "env"];
+        let joined = store.engine(&args).env("PASSED", "on").end();
+        let lines: Vec<&str> =
+            joined.assert_status(0).assert_quiet().out.lines().collect();
+        for line in ["A=file # all", "B=flag", "PASSED=on"] {
+            assert!(lines.contains(&line), "{line} {lines:?}");
+        }
+        assert!(!lines.iter().any(|line| line.starts_with("OTHER")), "{lines:?}");
+        let wrong = folder.write("wrong", "A B=1\n");
+        let joined = store.engine(&["exec", "--env-file", &wrong, "box", "env"]).end();
+        assert!(joined.assert_status(125).assert_one_error().contains("line 1: "));
+        store.ends(&["rm", "-f", "box"]);
+        store.assert_no_container();
     });
 }
 

@@ -19,7 +19,7 @@ fn the_engines_own_failures_are_125() {
         let before = store.contents();
         let (long, longer) = ("n".repeat(65), "n".repeat(4000));
         let wrong: [&[&str]; 15] = [
-            &["unknown", "true"],
+            &["--pull", "never", "unknown", "true"],
             &["../x", "true"],
             &["host:12", "true"],
             &["-h", &long, "host", "true"],

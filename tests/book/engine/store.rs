@@ -379,7 +379,7 @@ fn four_at_once_end_consistently() {
         let path = archive(&folder, "both", &layers, Settings::default());
         let path = path.display().to_string();
         let script = format!(
-            "for round in 1 2 3 4 5; do $ENGINE load -i {path}; $ENGINE run --rm both cat /data/b; \
+            "for round in 1 2 3 4 5; do $ENGINE load -i {path}; $ENGINE run --rm --pull never both cat /data/b; \
              $ENGINE rmi -f both; done"
         );
         let engine = format!(
