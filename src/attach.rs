@@ -52,7 +52,9 @@ pub fn attach(store: &Store, which: &str, types: bool, keys: DetachKeys) -> Resu
     known.tell(store, "attach", &[]);
     let stage = Stage::of_engine(false)?;
     tell(&visit, &Message::Listen)?;
-    Front { types, terminal, keys, passes_signals: !terminal }.sit(&stage, visit)
+    let front = Front { types, terminal, keys, passes_signals: !terminal };
+    front.ask_for_all(&visit)?;
+    front.sit(&stage, visit)
 }
 
 impl Front {
@@ -69,6 +71,16 @@ impl Front {
     /// How large our window is.
     pub fn size(&self) -> Option<Size> {
         tty::size_of(stdin()).ok()
+    }
+
+    /// Whoever comes has seen nothing yet. A program draws its whole screen anew when the window's
+    /// size changes, and only then: for a moment it is another one than ours.
+    fn ask_for_all(&self, visit: &OwnedFd) -> Result<()> {
+        let size = self.terminal.then(|| self.size()).flatten();
+        size.map_or(Ok(()), |Size { rows, columns }| {
+            let rows = rows.saturating_add(1);
+            tell(visit, &Message::Resize(Size { rows, columns }))
+        })
     }
 
     /// Sit there, until it ends or one leaves.

@@ -29,9 +29,11 @@
 //! | `lists.rs` | does one see what there is, and what happens? |
 //! | `exchange.rs` | do others run what we have made, and we what others have made? |
 //! | `packages.rs` | does a system's own package manager work, over the network? |
+//! | `services.rs` | do a database and a web server serve many, and lose nothing when all is killed? |
 //! | `killing.rs` | what is left when somebody is killed? |
 //! | `many.rs` | does it all hold when there are many, one after the other and at once? |
 //! | `terminal.rs` | what does it look like on a terminal? |
+//! | `screens.rs` | and programs that have the whole screen? |
 
 mod attacks;
 mod bridge;
@@ -53,6 +55,8 @@ mod networks;
 mod outside;
 mod packages;
 mod rootless;
+mod screens;
+mod services;
 mod settings;
 mod statuses;
 mod store;

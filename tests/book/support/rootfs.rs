@@ -1,13 +1,17 @@
 //! Which root file systems do the tests stand on?
 //!
-//! Real ones: a busybox that is a whole system in one program, and Debian's smallest
-//! installation. They are made once and kept under target/rootfs/.
+//! Real ones: a busybox that is a whole system in one program, Debian's smallest installation, and
+//! services on it. They are made once and kept under target/rootfs/.
 
 use std::fs::{self, Permissions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
+
+use super::engine::Store;
+use super::top;
 
 /// A tarball of a busybox system: /bin with all its commands, and the usual folders.
 pub fn busybox() -> PathBuf {
@@ -54,6 +58,28 @@ pub fn debian() -> PathBuf {
         bootstrap.args(["--mount", "mmdebstrap", "--quiet", "--variant=minbase"]);
         bootstrap.args(["--include=procps", "--format=tar", "bookworm"]);
         must(bootstrap.arg(tarball));
+    })
+}
+
+/// An archive with the images `system`, `db` and `web`, of services/Dockerfile. The engine builds
+/// them, the first time, on [`debian`], in a store that goes, and with the network.
+pub fn services() -> PathBuf {
+    let (debian, context) = (debian(), top().join("tests/book/support/services"));
+    let dockerfile = fs::read(context.join("Dockerfile")).expect("it is the project's");
+    // What another one has described is not taken for it.
+    let mut hasher = DefaultHasher::new();
+    dockerfile.hash(&mut hasher);
+    kept(&format!("services-{:016x}.tar", hasher.finish()), |archive| {
+        eprintln!("building images of services, once: this takes a minute or two");
+        let store = Store::with("debian", &debian);
+        let context = context.display().to_string();
+        for stage in ["system", "db", "web"] {
+            let build = ["build", "-q", "--target", stage, "-t", stage, &context];
+            store.engine(&build).end().assert_status(0);
+        }
+        let archive = archive.display().to_string();
+        let save = ["save", "-o", &archive, "system", "db", "web"];
+        store.engine(&save).end().assert_status(0);
     })
 }
 

@@ -61,10 +61,14 @@ impl Terminal {
     pub fn enter(&self, line: &str) {
         // In bash, `time` is a keyword; a quoted one is a program's name.
         let quote = if line.starts_with("time") { "\\" } else { "" };
-        let line = format!("{quote}{line}");
-        let typed = self.tmux(&["send-keys", "-l", "--", &line]).status();
-        assert!(typed.expect("tmux is installed").success());
+        self.write(&format!("{quote}{line}"));
         self.press("Enter");
+    }
+
+    /// Type `text`.
+    pub fn write(&self, text: &str) {
+        let typed = self.tmux(&["send-keys", "-l", "--", text]).status();
+        assert!(typed.expect("tmux is installed").success());
     }
 
     /// Press a key, named as in tmux: `C-c`, `C-z`, `Enter`.
@@ -103,6 +107,13 @@ impl Terminal {
         self.await_last(&format!("outer {}$", self.prompts));
     }
 
+    /// The same on a screen that is still as another program has drawn it.
+    pub fn await_prompt_amid(&mut self) {
+        self.prompts += 1;
+        let prompt = format!("outer {}$", self.prompts);
+        self.await_screen(&prompt, |screen| screen.lines().any(|line| line == prompt));
+    }
+
     /// Wait until a lesson that has made `requests` asks for Enter (true), or until it has
     /// ended and the prompt is there.
     pub fn await_step_or_prompt(&mut self, requests: usize) -> bool {
@@ -127,6 +138,7 @@ impl Terminal {
         });
     }
 
+    /// Wait until of the screen `holds` is true.
     pub fn await_screen(&self, what: &str, mut holds: impl FnMut(&str) -> bool) {
         let shown = within(DEADLINE, || holds(&self.screen()).then_some(()));
         assert!(shown.is_some(), "waited in vain for {what:?} on:\n{}", self.screen());
