@@ -9,7 +9,7 @@ use caps::Set;
 use enter::Kind;
 use pids::rlimits;
 use stage::{Child, Error, Evidence, Pid, Result, Stage};
-use tty::Raw;
+use tty::{DetachKeys, Raw};
 use user::Numbers;
 
 use crate::container::{self, First};
@@ -22,6 +22,7 @@ use crate::settings::limits_of;
 use crate::spec::Spec;
 use crate::store::Store;
 use crate::streams::{self, ItsEnds, OurEnds};
+use crate::sys::streams::{OURS, forget, leave_terminal, write_all};
 use crate::userns::Users;
 use crate::{limits, sys, users};
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub privileged: bool,
     /// Give it a terminal of its own.
     pub terminal: bool,
+    /// The keys by which one leaves it there.
+    pub keys: DetachKeys,
     /// Do not wait for it.
     pub detached: bool,
     /// Print what each lesson does.
@@ -52,6 +55,31 @@ pub struct Options {
 
 /// Run a command in a running container, and return its exit status.
 pub fn exec(store: &Store, options: &Options) -> Result<u8> {
+    let (spec, first) = describe_guest(store, options)?;
+    let stage = Stage::of_engine(options.explain)?;
+    if !options.can_be_left() {
+        return enter(store, &stage, &spec, &first, options, || Ok(()));
+    }
+    // Whoever stays with the command is not us: as soon as we are let go, we end.
+    let mut keeper = stage.fork(|cue| {
+        let status = enter(store, &stage, &spec, &first, options, || {
+            leave_terminal()?;
+            cue.show(Evidence::default())?;
+            cue.outlive()?;
+            forget()
+        })?;
+        let mut seen = Evidence::default();
+        seen.record(ENDED, status);
+        cue.show(seen).map(|()| status)
+    })?;
+    match keeper.evidence()?.get(ENDED) {
+        Some(_) => keeper.wait(),
+        None => keeper.release().map(|()| 0),
+    }
+}
+
+/// The container as it is to be for the command, and its first process.
+fn describe_guest(store: &Store, options: &Options) -> Result<(Spec, First)> {
     let container::Running { mut spec, first, .. } =
         container::running(store, &options.container)?;
     if let Some(user) = &options.user {
@@ -72,31 +100,28 @@ pub fn exec(store: &Store, options: &Options) -> Result<u8> {
     }
     spec.process.terminal = options.terminal;
     spec.check()?;
-    let stage = Stage::of_engine(options.explain)?;
-    if !options.detached {
-        return enter(store, &stage, &spec, &first, options, || Ok(()));
-    }
-    // Until the command runs, we wait for what there is to tell.
-    let mut keeper = stage.fork(|cue| {
-        sys::streams::leave_terminal()?;
-        enter(store, &stage, &spec, &first, options, || {
-            cue.show(Evidence::default())?;
-            cue.outlive()?;
-            sys::streams::forget()
-        })
-    })?;
-    keeper.evidence()?;
-    keeper.release().map(|()| 0)
+    Ok((spec, first))
 }
 
-/// Join it, start the command, and wait for its end. When it runs, `at_start` is told.
+/// What the keeper of a command that nobody has left tells at its end.
+const ENDED: &str = "ended";
+
+impl Options {
+    /// Whether the command may go on without us.
+    fn can_be_left(&self) -> bool {
+        self.detached || (self.interactive && self.terminal)
+    }
+}
+
+/// Join it, start the command, and wait for its end. When it is to go on without us, `let_go` is
+/// told.
 fn enter(
     store: &Store,
     stage: &Stage,
     spec: &Spec,
     first: &First,
     options: &Options,
-    at_start: impl FnOnce() -> Result<()>,
+    let_go: impl FnOnce() -> Result<()>,
 ) -> Result<u8> {
     let guards = Guards::of(spec)?;
     // From inside, its group is not seen any more.
@@ -121,8 +146,11 @@ fn enter(
     })?;
     drop(its);
     guest.await_start()?;
-    at_start()?;
-    if options.detached { guest.wait() } else { attend(stage, guest, ours, options) }
+    if !options.detached {
+        return attend(stage, guest, ours, options, let_go);
+    }
+    let_go()?;
+    guest.wait()
 }
 
 /// What the command finds as its standard input, output and error, and our ends of that.
@@ -142,26 +170,38 @@ fn open_terminal(stage: &Stage, spec: &Spec) -> Result<(ItsEnds, OurEnds)> {
     Ok((ItsEnds::Opened(slave), ours))
 }
 
-/// Pass on what is typed and written, until the command has ended.
+/// Pass on what is typed and written, until the command has ended. If it is left, nobody types
+/// any more, and what it writes goes nowhere.
 fn attend(
     stage: &Stage,
     mut guest: Child,
     ours: OurEnds,
     options: &Options,
+    let_go: impl FnOnce() -> Result<()>,
 ) -> Result<u8> {
     let types = options.interactive && stdin().is_terminal();
     let is_raw = types && options.terminal;
-    let _raw = is_raw.then(|| Raw::enter(stdin())).transpose()?;
+    let mut raw = is_raw.then(|| Raw::enter(stdin())).transpose()?;
     let mut relay = Relay::of_guest();
     relay.lend_ours(types);
+    relay.leave_by = is_raw.then(|| options.keys.clone());
     relay.begin(ours);
+    let mut let_go = Some(let_go);
     loop {
         if let Some(status) = guest.look_in()? {
             relay.drain(stage)?;
             return relay.lost.map_or(Ok(status), Err);
         }
         relay.turn(stage, None)?;
-        if is_raw {
+        if relay.is_left
+            && let Some(let_go) = let_go.take()
+        {
+            raw = None;
+            // What comes next begins on a line of its own.
+            write_all(OURS[2], b"\n")?;
+            let_go()?;
+        }
+        if raw.is_some() {
             tty::size_of(stdin()).into_iter().for_each(|size| relay.resize(size));
         }
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use stage::{Error, Result, Stage};
-use tty::Size;
+use tty::{DetachKeys, Size};
 
 use crate::logs::Log;
 use crate::streams::OurEnds;
@@ -47,6 +47,10 @@ pub struct Relay {
     own: Option<[Vec<u8>; 2]>,
     /// Our own standard input is typed to it.
     types: bool,
+    /// The keys among it by which one leaves.
+    pub leave_by: Option<DetachKeys>,
+    /// One has left.
+    pub is_left: bool,
     /// What visitors ask of whoever keeps the container.
     pub asked: Vec<Asked>,
     /// Why some of what it wrote has not arrived, if somebody would have wanted it.
@@ -325,7 +329,14 @@ impl Relay {
 
     fn type_ours(&mut self) {
         match read_from(OURS[0]) {
-            Ok(Some(bytes)) => self.type_this(&bytes),
+            Ok(Some(bytes)) => {
+                let (bytes, leaves) = match &mut self.leave_by {
+                    Some(keys) => keys.feed(&bytes),
+                    None => (bytes, false),
+                };
+                self.type_this(&bytes);
+                self.is_left |= leaves;
+            }
             Err(error) if matches!(error.kind(), Interrupted | WouldBlock) => {}
             _ => self.type_no_more(),
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use stage::{Error, Pid, Result, proc};
 
@@ -58,8 +58,10 @@ fn ps(options: &[String]) -> Result<String> {
     if !sys::is_installed("ps") {
         return Err(Error::input("there is no program ps").hint("package procps has it"));
     }
-    let shown = Command::new("ps").args(options).output();
-    let shown = shown.map_err(|error| Error::io("ps", &error))?;
+    let pipes = (Stdio::piped(), Stdio::piped());
+    let shown = Command::new("ps").args(options).stdout(pipes.0).stderr(pipes.1).spawn();
+    let shown =
+        shown.and_then(stage::output_of).map_err(|error| Error::io("ps", &error))?;
     if !shown.status.success() {
         let said = String::from_utf8_lossy(&shown.stderr);
         let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();

@@ -174,9 +174,12 @@ impl Folder {
         };
         let held = lock(file, &path)?;
         // Its last user may have removed it while we waited for the lock.
-        let same =
-            |now: fs::Metadata| held.metadata().is_ok_and(|ours| ours.ino() == now.ino());
-        let still_there = fs::metadata(&path).is_ok_and(same);
+        let failed = |error| Error::io(path.display(), &error);
+        let ours = held.metadata().map_err(failed)?;
+        let still_there = match fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            now => now.map_err(failed)?.ino() == ours.ino(),
+        };
         Ok(still_there.then_some(Folder { path, _held: held }))
     }
 

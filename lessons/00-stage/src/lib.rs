@@ -19,6 +19,7 @@
 //! | `step.rs` | how does `--step` wait for the person in front of it? |
 //! | `error.rs` | what does a failure tell the person in front of it? |
 //! | `proc.rs` | what does the kernel say about a process? |
+//! | `output.rs` | what did another program say? |
 //! | `flags.rs` | which flags do all lessons share? |
 //! | `wire.rs` | how does a child tell its parent what it saw? |
 //! | `json.rs` | what does `--json` print? |
@@ -34,6 +35,7 @@ mod json;
 pub mod ledger;
 mod live;
 mod narrate;
+mod output;
 pub mod proc;
 mod signals;
 mod step;
@@ -51,6 +53,7 @@ pub use ledger::Ledger;
 pub use live::Live;
 pub use narrate::{Answer, Look, Stage, descriptor};
 pub use nix::unistd::Pid;
+pub use output::output_of;
 pub use table::Row;
 pub use terminal::quietly;
 

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::unistd::{Pid, Uid, User, getegid, getuid};
 use stage::{Error, Result, Stage};
@@ -56,8 +56,9 @@ fn run(stage: &Stage, program: &str, pid: Pid, lines: &[Line]) -> Result<()> {
     let mut command = format!("{program} {pid}");
     lines.iter().for_each(|line| command.push_str(&format!(" {line}")));
     stage.note(&command);
-    let ran = Command::new(program).args(command.split(' ').skip(1)).output();
-    let ran = ran.map_err(|error| match error.kind() {
+    let words = command.split(' ').skip(1);
+    let ran = Command::new(program).args(words).stderr(Stdio::piped()).spawn();
+    let ran = ran.and_then(stage::output_of).map_err(|error| match error.kind() {
         // A folder in PATH that we may not look into counts as "permission denied".
         ErrorKind::NotFound | ErrorKind::PermissionDenied => Error::input(format!(
             "there is no {program}"

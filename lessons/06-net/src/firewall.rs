@@ -7,7 +7,7 @@
 //!
 //! Read nft(8), and <https://wiki.nftables.org> for a picture of the hooks.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
@@ -153,23 +153,20 @@ pub fn forget(bridge: &str) -> Result<()> {
 
 /// Let nft(8) carry out `commands`: all of them, or none.
 pub fn apply(commands: &str) -> Result<()> {
+    // As an argument: of an input that it cannot read, nft says that all of it is done.
     let nft = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
+        .arg(commands)
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
-    let mut nft = nft.map_err(|error| match error.kind() {
+    let nft = nft.map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             Error::input("there is no nft").hint("it is in the package nftables")
         }
         _ => Error::io("nft", &error),
     })?;
-    if let Some(mut input) = nft.stdin.take() {
-        // If nft has ended already, it has said why.
-        input.write_all(commands.as_bytes()).ok();
-    }
-    let ended = nft.wait_with_output().map_err(|error| Error::io("nft", &error))?;
+    let ended = stage::output_of(nft).map_err(|error| Error::io("nft", &error))?;
     if ended.status.success() {
         return Ok(());
     }
@@ -188,10 +185,12 @@ pub mod docker {
 
     /// Whether forwarding is guarded by iptables.
     pub fn is_there() -> bool {
-        let saved = Command::new("iptables-save").stderr(Stdio::null()).output();
+        let mut save = Command::new("iptables-save");
+        let saved = save.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let guards = |line: &str| {
             line.starts_with(":FORWARD DROP") || line.starts_with("-A FORWARD")
         };
+        let saved = saved.and_then(stage::output_of);
         saved.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).lines().any(guards))
     }
 

@@ -10,7 +10,7 @@ use fakedocker::store::Store;
 use fakedocker::{control, exec, rootless, sys};
 use stage::Result;
 
-use crate::life::{self, Keys};
+use crate::life;
 use crate::lists::{self, InspectContainer, PruneContainers, Ps};
 use crate::run::Run;
 use crate::{Containers, Exec, Update, alone, files, open};
@@ -65,8 +65,8 @@ impl Command {
                 // It goes where the container is, and is root there.
                 alone()?;
                 let types = args.interactive && !args.detach;
-                life::front(types, args.tty, &Keys::default())?;
-                exec::exec(&Store::open(root)?, &args.options()?)
+                let front = life::front(types, args.tty, &args.keys)?;
+                exec::exec(&Store::open(root)?, &args.options(front.keys)?)
             }
             Command::Life(args) => {
                 // It may start some.

@@ -200,13 +200,6 @@ fn read_restart(text: &str) -> Result<Restart> {
     }
 }
 
-/// Docker's.
-impl Default for Keys {
-    fn default() -> Keys {
-        Keys { detach_keys: "ctrl-p,ctrl-q".into() }
-    }
-}
-
 impl Keys {
     pub fn read(&self) -> Result<DetachKeys> {
         DetachKeys::parse(&self.detach_keys)

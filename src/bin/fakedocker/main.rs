@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use fakedocker::attach::DetachKeys;
 use fakedocker::store::Store;
 use fakedocker::{control, exec, format, rootless, sys};
 use serde_json::Value;
@@ -29,6 +30,7 @@ mod settings;
 mod volumes;
 
 use containers::Container;
+use life::Keys;
 use limits::Limits;
 
 /// A container engine that is the sum of its lessons
@@ -75,6 +77,8 @@ struct Exec {
     /// Do not wait for its end
     #[arg(short, long)]
     detach: bool,
+    #[command(flatten)]
+    keys: Keys,
     /// Set an environment variable, or pass on ours
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -198,7 +202,7 @@ fn explain(error: &clap::Error) -> ExitCode {
 }
 
 impl Exec {
-    fn options(&self) -> Result<exec::Options> {
+    fn options(&self, keys: DetachKeys) -> Result<exec::Options> {
         Ok(exec::Options {
             container: self.container.clone(),
             command: self.command.clone(),
@@ -208,6 +212,7 @@ impl Exec {
             interactive: self.interactive,
             privileged: self.privileged,
             terminal: self.tty,
+            keys,
             detached: self.detach,
             explain: self.explain,
         })

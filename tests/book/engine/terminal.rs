@@ -141,6 +141,50 @@ fn one_leaves_by_keys_and_comes_back() {
     });
 }
 
+/// The same for who has only joined it. The command goes on, and is not held up because nobody
+/// reads what it writes.
+#[test]
+fn one_leaves_what_one_has_started_in_a_container() {
+    undisturbed(|| {
+        let store = Store::new();
+        let root = store.path().display().to_string();
+        let tail =
+            ["--name", "box", "-e", processes::MARK, "host", "tail", "-f", "/dev/null"];
+        store.engine(&[&["run", "-d"][..], &tail].concat()).end().assert_status(0);
+        let mut terminal = Terminal::open();
+        let script = "echo $((40 + 2)); read line; until test -e /go-$line; do sleep 0.1; done; \
+            seq 100000; echo $line > /went-on; cat";
+        for (word, flag, keys) in
+            [("one", "", ["C-p", "C-q"]), ("two", "--detach-keys ctrl-a,x", ["C-a", "x"])]
+        {
+            terminal.clear();
+            let exec = format!("fakedocker --root {root} exec -it {flag} box");
+            terminal.enter(&format!("{exec} bash -c '{script}'"));
+            terminal.await_last("42");
+            terminal.enter(word);
+            keys.iter().for_each(|key| terminal.press(key));
+            terminal.await_prompt();
+            assert_last_status(&mut terminal, 0);
+            terminal.assert_usable();
+            let go = format!("/go-{word}");
+            store.engine(&["exec", "box", "touch", &go]).end().assert_status(0);
+            until("its last line", || {
+                let seen = store.engine(&["exec", "box", "cat", "/went-on"]).end();
+                (seen.out.trim_end() == word).then_some(())
+            });
+        }
+        // Nobody has left them.
+        for (command, status) in [("bash -c 'exit 7'", 7), ("/no/such", 127)] {
+            terminal.clear();
+            terminal.enter(&format!("fakedocker --root {root} exec -it box {command}"));
+            terminal.await_prompt();
+            assert_last_status(&mut terminal, status);
+        }
+        store.engine(&["rm", "-f", "box"]).end().assert_status(0);
+        store.assert_no_container();
+    });
+}
+
 /// The size of the window is the container's, also when it changes.
 #[test]
 fn the_window_is_as_large_inside() {
