@@ -126,6 +126,10 @@ pub fn ids(store: &Store) -> Result<Vec<String>> {
 /// The ID that `which` means: a name, an ID, or the beginning of exactly one.
 pub(super) fn find(store: &Store, which: &str) -> Result<String> {
     check_name(which)?;
+    // Whoever goes through all has their whole IDs, and no use for a list of all for each.
+    if folder_of(store, which).is_dir() {
+        return Ok(which.into());
+    }
     if let Ok(id) = fs::read_link(names_of(store.root()).join(which)) {
         return Ok(id.to_string_lossy().into_owned());
     }

@@ -1,7 +1,7 @@
 //! Is a container started, stopped, awaited and listened to as asked, and never left behind?
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::Child;
@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use crate::support::engine::{Ending, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes::MARK;
+use crate::support::program;
 use crate::support::rootfs::busybox;
 use crate::support::wait::until;
 
@@ -356,6 +357,9 @@ fn a_monitor_is_one_small_process() {
         let store = store();
         detached(&store, &["--name", "small"], DEAF);
         let monitor = monitor_of(&store, "small");
+        // Of what has just been built, pages that are not on the disk yet would be counted as its own.
+        let built = File::open(program("fakedocker")).expect("it is there");
+        built.sync_all().expect("there is room");
         let path = format!("/proc/{monitor}/smaps_rollup");
         let text = fs::read_to_string(path).expect("it runs");
         let dirty = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
