@@ -37,7 +37,7 @@ pub const CASES: &[Case] = &[
         command: "rm -v box",
         says: "box\n",
         then: "run --rm --network none --name box tiny true",
-        after: &["rm box"],
+        after: &["rm -v box"],
         ..NOTHING
     },
     Case {
