@@ -3,6 +3,7 @@
 //! By a bar on standard error, if that is a terminal; else by nothing.
 
 use std::io::{self, Read};
+use std::thread::Builder;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,7 +31,10 @@ pub fn endless(what: &'static str) -> ProgressBar {
 /// The same with a `bar` that stands among others.
 pub fn ticking(bar: ProgressBar, what: &'static str) -> ProgressBar {
     let bar = bar.with_message(what);
-    bar.enable_steady_tick(Duration::from_millis(100));
+    // Where there can be no thread, indicatif would panic; and nobody sees a hidden one turn.
+    if !bar.is_hidden() && Builder::new().spawn(|| ()).is_ok() {
+        bar.enable_steady_tick(Duration::from_millis(100));
+    }
     bar
 }
 

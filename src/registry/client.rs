@@ -91,13 +91,14 @@ impl Client {
             .build();
         let agent = |proxy| {
             let silence = Some(patience);
+            // Whoever looks up names has a patience of its own, resolv.conf(5); to have ours, ureq
+            // would start a thread, and panic where there can be none.
             let config = Agent::config_builder()
                 .tls_config(tls.clone())
                 .proxy(proxy)
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .user_agent(concat!("fakedocker/", env!("CARGO_PKG_VERSION")))
-                .timeout_resolve(silence)
                 .timeout_connect(silence)
                 .timeout_recv_response(silence)
                 .timeout_per_read(silence)
