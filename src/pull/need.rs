@@ -53,7 +53,10 @@ pub fn provide(store: &Store, which: &str, when: When) -> Result<()> {
     }
     let options = Options { audience: Audience::Watcher, ..Options::default() };
     let pulled = pull(store, &name, &options).map_err(|error| match error.advice() {
-        None => error.hint(format!("fakedocker import TARBALL {name} makes one; fakedocker images lists those that are here")),
+        None => error.hint(format!(
+            "fakedocker import TARBALL {name} makes one; fakedocker images lists those that are \
+             here"
+        )),
         Some(_) => error,
     })?;
     pulled.lines(&name).iter().for_each(stage::remark);

@@ -65,33 +65,35 @@ fn contents(store: &Store) -> BTreeSet<PathBuf> {
     contents
 }
 
-#[test]
-fn one_after_the_other_ends_right_and_leaves_nothing() {
+/// `scene` leaves the store as it is after one container.
+fn leaves_nothing(scene: impl FnOnce(&Store)) {
     undisturbed(|| {
         let store = Store::with("box", &tiny());
         assert_right(0, &ending(run(&store, 0)));
         let before = contents(&store);
-        for number in 1..few(runs()) {
-            assert_right(number, &ending(run(&store, number)));
-        }
+        scene(&store);
         store.assert_no_container();
         assert_eq!(contents(&store), before);
     });
 }
 
 #[test]
+fn one_after_the_other_ends_right_and_leaves_nothing() {
+    leaves_nothing(|store| {
+        for number in 1..few(runs()) {
+            assert_right(number, &ending(run(store, number)));
+        }
+    });
+}
+
+#[test]
 fn all_at_once_end_right_and_leave_nothing() {
-    undisturbed(|| {
-        let store = Store::with("box", &tiny());
-        assert_right(0, &ending(run(&store, 0)));
-        let before = contents(&store);
+    leaves_nothing(|store| {
         let all: Vec<Child> =
-            (0..few(AT_ONCE)).map(|number| run(&store, number)).collect();
+            (0..few(AT_ONCE)).map(|number| run(store, number)).collect();
         for (number, child) in all.into_iter().enumerate() {
             assert_right(number, &ending(child));
         }
-        store.assert_no_container();
-        assert_eq!(contents(&store), before);
     });
 }
 
