@@ -33,7 +33,7 @@ pub use self::known::{Known, Running, ids, known, layers_in_use, running, users_
 pub use self::plan::Plan;
 pub use self::state::{First, Life, Restart, State};
 pub use self::sweep::sweep;
-use self::sweep::{drop_name, end, remove};
+use self::sweep::{delete, drop_name, end, forget, remove};
 use crate::disk::{hold_alone, read_json, sync_folder, write_json};
 use crate::network::names::{Neighbour, introduce};
 use crate::spec::{IMAGE_NAME, Spec};
@@ -162,7 +162,7 @@ impl Container {
     ) -> Result<()> {
         let lock = store.lock_containers()?;
         let now = moment();
-        self.change(|state| State {
+        self.change(&lock, |state| State {
             first,
             address,
             created: Some(state.created)
@@ -183,20 +183,23 @@ impl Container {
 
     /// It has ended, and stays: what it wrote is there, and its name is taken.
     pub fn ended(&self, store: &Store, exit_status: u8, oom_killed: bool) -> Result<()> {
+        let lock = store.lock_containers()?;
         end(&self.plan.folder, exit_status, oom_killed)?;
-        introduce_all(store, &store.lock_containers()?)
+        introduce_all(store, &lock)
     }
 
-    /// What is known of it, but for what `change` makes of it.
-    pub fn change(&self, change: impl FnOnce(State) -> State) -> Result<()> {
+    /// What is known of it, but for what `change` makes of it. Without `_lock`, one of two who
+    /// change it at once would lose what it wrote.
+    pub fn change(&self, _lock: &File, change: impl FnOnce(State) -> State) -> Result<()> {
         let path = self.plan.folder.join("state.json");
         let state: State = read_json(&path)?.unwrap_or_default();
         write_json(&path, &change(state))
     }
 
     /// It is whole, and whoever wants to may start it.
-    pub fn is_made(&self) -> Result<()> {
-        self.change(|state| State { created: moment(), ..state })?;
+    pub fn is_made(&self, store: &Store) -> Result<()> {
+        let lock = store.lock_containers()?;
+        self.change(&lock, |state| State { created: moment(), ..state })?;
         sync_folder(&self.plan.folder)
     }
 
@@ -208,12 +211,18 @@ impl Container {
     /// It goes, with all that it wrote.
     pub fn remove(mut self, store: &Store, spec: &Spec) -> Result<()> {
         self.kept = true;
+        let Plan { root, folder, .. } = &self.plan;
+        let lock = store.lock_containers()?;
         // It may have been renamed meanwhile.
-        let state: Option<State> = read_json(&self.plan.folder.join("state.json"))?;
+        let state: Option<State> = read_json(&folder.join("state.json"))?;
         let name = state.and_then(|state| state.name).or(self.name.take());
-        remove(&self.plan.root, &self.plan.folder, name.as_deref(), true)?;
+        forget(root, folder, name.as_deref(), true)?;
+        introduce_all(store, &lock)?;
+        // Nobody has to wait for its files, of which there may be many.
+        drop(lock);
+        delete(folder)?;
         self.tell(store, "destroy", spec, &[]);
-        introduce_all(store, &store.lock_containers()?)
+        Ok(())
     }
 
     fn take_name(&mut self, name: &str) -> Result<()> {

@@ -84,7 +84,7 @@ impl Kept<'_> {
             }
             (again, pause) = (again + 1, (pause * 2).min(LONGEST_PAUSE));
             let restarts = |state: State| State { restarts: state.restarts + 1, ..state };
-            self.container.change(restarts)?;
+            self.container.change(&self.store.lock_containers()?, restarts)?;
             // Its limits may have been changed meanwhile.
             let spec = self.container.spec()?;
             began = Instant::now();
@@ -168,7 +168,10 @@ impl Kept<'_> {
 
     /// It could not be started, or not again.
     pub fn note_failure(&self, error: &Error) -> Result<()> {
-        self.container.change(|state| State { error: error.to_string(), ..state })?;
+        let lock = self.store.lock_containers()?;
+        let failed = |state| State { error: error.to_string(), ..state };
+        self.container.change(&lock, failed)?;
+        drop(lock);
         self.container.ended(self.store, error.exit_status(), false)
     }
 

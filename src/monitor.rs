@@ -36,7 +36,7 @@ pub fn create(store: &Store, options: &Options) -> Result<String> {
     let work = store.work()?;
     let image = describe::find_image(store, &options.request)?;
     let kept = foreground::make(store, options, image.as_ref(), work)?;
-    kept.container.is_made()?;
+    kept.container.is_made(store)?;
     let id = kept.container.id().to_string();
     kept.container.leave();
     Ok(id)

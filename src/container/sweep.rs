@@ -70,7 +70,11 @@ fn sweep_names(store: &Store) -> Result<()> {
     for name in entries(&names_of(store.root()))? {
         let link = names_of(store.root()).join(&name);
         let failed = |error| Error::io(link.display(), &error);
-        let id = fs::read_link(&link).map_err(failed)?;
+        let id = match fs::read_link(&link) {
+            // Its container could not be started, and went just now.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            id => id.map_err(failed)?,
+        };
         // Only what is certainly not there: any other failure says nothing about it.
         if !store.containers().join(id).try_exists().map_err(failed)? {
             fs::remove_file(&link).map_err(failed)?;
@@ -90,10 +94,23 @@ pub(super) fn end(folder: &Path, exit_status: u8, oom_killed: bool) -> Result<()
     sync_folder(folder)
 }
 
+/// Take it away, with all that it wrote.
+pub(super) fn remove(
+    root: &Path,
+    folder: &Path,
+    name: Option<&str>,
+    volumes: bool,
+) -> Result<()> {
+    forget(root, folder, name, volumes)?;
+    delete(folder)
+}
+
+/// Let it be no container any more, but for its folder.
+///
 /// Its nameless `volumes` first, which nobody would know as its own any more. Then the state:
 /// without it, the next command goes on if we are killed. Then the name: it must never lead to a
 /// container that is half gone. It may be another's, if we were killed before we could take it.
-pub(super) fn remove(
+pub(super) fn forget(
     root: &Path,
     folder: &Path,
     name: Option<&str>,
@@ -108,7 +125,11 @@ pub(super) fn remove(
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         removed => removed.map_err(|error| Error::io(state.display(), &error))?,
     }
-    drop_name(root, folder, name)?;
+    drop_name(root, folder, name)
+}
+
+/// The folder of what is no container any more.
+pub(super) fn delete(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
 }
 
