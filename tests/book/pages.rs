@@ -172,9 +172,12 @@ impl Session {
         let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         bash.env_clear();
         // What cargo needs to find what it has built and fetched.
-        for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTFLAGS"] {
-            bash.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
+        let found = ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTFLAGS"];
+        let profile = "CARGO_PROFILE_"; // else it would build another
+        bash.envs(std::env::vars_os().filter(|(name, _)| {
+            name.to_str()
+                .is_some_and(|name| found.contains(&name) || name.starts_with(profile))
+        }));
         bash.env("PATH", format!("{}:{system}", cargo.display()));
         let target = folder.parent().expect("programs are in a folder of target/");
         bash.env("CARGO_TARGET_DIR", target);
