@@ -190,7 +190,11 @@ impl Container {
 
     /// What is known of it, but for what `change` makes of it. Without `_lock`, one of two who
     /// change it at once would lose what it wrote.
-    pub fn change(&self, _lock: &File, change: impl FnOnce(State) -> State) -> Result<()> {
+    pub fn change(
+        &self,
+        _lock: &File,
+        change: impl FnOnce(State) -> State,
+    ) -> Result<()> {
         let path = self.plan.folder.join("state.json");
         let state: State = read_json(&path)?.unwrap_or_default();
         write_json(&path, &change(state))

@@ -299,7 +299,8 @@ fn abstract_sockets_of_the_host_are_not_there() {
             ("host", "in"), // that is what it is for
         ] {
             let run = store.run(&["--network", network, "host", "perl", "-e", &script]);
-            assert_eq!(run.end().out, said, "{network}");
+            let ending = run.end();
+            assert_eq!(ending.out, said, "{network}: {ending:#?}");
         }
     });
 }
