@@ -111,7 +111,8 @@ impl Report {
         match seen {
             Ok(seen) if check.holds(&seen, before) => self.holds(&check.claim),
             Ok(seen) => {
-                self.hint.get_or_insert_with(|| check.advice(&seen, before));
+                self.hint
+                    .get_or_insert_with(|| check.advice(&seen, before).swap_remove(0));
                 self.claim("✗", &check.claim)
             }
             Err(silence) => self.silent(&check.claim, &silence),
