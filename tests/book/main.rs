@@ -20,6 +20,7 @@ mod faults;
 mod house;
 mod import;
 mod lab_vm;
+mod languages;
 mod layers;
 mod lessons;
 mod limits;
