@@ -28,6 +28,7 @@ mod narration;
 mod network;
 mod packaging;
 mod pages;
+mod pictures;
 mod quotes;
 mod registry;
 mod started;
