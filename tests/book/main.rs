@@ -35,4 +35,5 @@ mod started;
 mod storage;
 mod support;
 mod terminal;
+mod timetable;
 mod unprivileged;
