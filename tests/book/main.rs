@@ -11,6 +11,7 @@
 )]
 
 mod checks;
+mod demo;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod faults;
