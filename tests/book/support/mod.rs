@@ -8,6 +8,7 @@ pub mod items;
 pub mod layout;
 pub mod machine;
 pub mod narration;
+pub mod picture;
 pub mod processes;
 pub mod registry;
 pub mod rootfs;
@@ -123,7 +124,13 @@ pub fn sources(folder: &str) -> Vec<String> {
 
 /// The pages of the book.
 pub fn pages() -> Vec<String> {
-    let at_top = ["README.md", "get-started.md", "tutorial.md", "ARCHITECTURE.md"];
+    let at_top = [
+        "README.md",
+        "get-started.md",
+        "instructor.md",
+        "tutorial.md",
+        "ARCHITECTURE.md",
+    ];
     let is_page = |file: &String| {
         at_top.contains(&file.as_str())
             || (file.starts_with("lessons/") && file.ends_with("/README.md"))
