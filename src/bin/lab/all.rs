@@ -7,14 +7,12 @@ use std::fmt::{self, Display};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use fakedocker::sys;
+use fakedocker::{sys, sys::stop};
 use stage::{Error, Result, Stage, tell};
 
+use crate::doctor::UNTRIED;
 use crate::exercise::Kind;
 use crate::lessons::{self, Lesson};
-
-/// The exit status of a check that this machine cannot try, as that of a lesson.
-const UNTRIED: i32 = 77;
 
 /// What came of a lesson.
 enum Outcome {
@@ -58,7 +56,7 @@ fn check(lesson: &Lesson, kind: Kind, patience: Duration) -> Result<Outcome> {
     if kind == Kind::Solution {
         ourselves.arg("--solution");
     }
-    let output = ourselves.current_dir(&lesson.top).output();
+    let output = stop::hears_all(ourselves.current_dir(&lesson.top)).output();
     let output = output.map_err(|error| Error::io("/proc/self/exe", &error))?;
     Ok(Outcome::of(&output))
 }
@@ -78,7 +76,9 @@ impl Outcome {
             (Some(1), Some(claim), _) => {
                 Outcome::Fails(format!("{verdict}; the first that does not: {claim}"))
             }
-            (Some(UNTRIED), _, _) => Outcome::Untried(verdict.into()),
+            (Some(status), _, Some(error)) if status == i32::from(UNTRIED) => {
+                Outcome::Untried(error.trim_start_matches("error: ").into())
+            }
             (_, _, Some(error)) => Outcome::Fails(error.into()),
             _ => Outcome::Fails(format!("it could not be checked: {}", output.status)),
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use fakedocker::{stand_in, sys};
 use stage::{Error, Result, tell};
 
+use crate::doctor;
 use crate::exercise::{self, Kind};
 use crate::lessons::Lesson;
 use crate::program::Program;
@@ -35,6 +36,7 @@ pub fn check(lesson: &Lesson, subject: Subject, patience: Duration) -> Result<bo
             Error::input("a check looks at other processes from outside, as root");
         return Err(error.hint("run it with sudo"));
     }
+    doctor::admit(lesson)?;
     // The text that is judged is the one from which the program is built.
     let text = match subject {
         Subject::Ours(Kind::Exercise) => Some(lesson.read(&lesson.exercise())?),
@@ -93,6 +95,7 @@ fn interview(
     report: &mut Report,
 ) -> Result<()> {
     let shell = program.greet();
+    program.goes_on()?;
     report.heard("a shell answers on standard input", &shell)?;
     for (check, before) in checks {
         let seen = match (check.place, &shell) {
@@ -100,9 +103,12 @@ fn interview(
             // Without a shell there is nothing to look at, and asking says why.
             _ => program.ask(&check.command),
         };
+        program.goes_on()?;
         report.seen(check, before, seen)?;
     }
-    report.heard("the program ends when its input ends", &program.end())
+    let ended = program.end();
+    program.goes_on()?;
+    report.heard("the program ends when its input ends", &ended)
 }
 
 /// Each check with what the host shows now, if the check compares.

@@ -10,6 +10,9 @@
 //! | `silence.rs` | why does a program not answer? |
 //! | `witness.rs` | what do we see from outside? |
 //! | `hints.rs` | what helps with a claim that does not hold? |
+//! | `doctor.rs` | will the lessons run on this machine? |
+//! | `needs.rs` | what of the machine does a lesson need? |
+//! | `watch.rs` | how does the student hear at once whether it is right? |
 //! | `reset.rs` | how does a student begin again? |
 //! | `lessons.rs` | which lessons are there, and where is the student's own work? |
 //! | `exercise.rs` | how does what the student has written become a program? |
@@ -26,18 +29,21 @@ use stage::Result;
 
 mod all;
 mod check;
+mod doctor;
 mod exercise;
 mod hints;
 mod lessons;
 mod list;
 #[path = "../common/manual.rs"]
 mod manual;
+mod needs;
 mod program;
 mod progress;
 mod questions;
 mod reset;
 mod silence;
 mod student;
+mod watch;
 mod witness;
 
 use check::Subject;
@@ -61,6 +67,13 @@ enum What {
     /// The program starts a shell that reads standard input, inside what the lesson asks
     /// for. It is asked through that shell, and looked at from outside.
     Check(Check),
+    /// Check an exercise again whenever it is saved
+    Watch {
+        /// The lesson, such as `uts`
+        lesson: String,
+        #[command(flatten)]
+        patience: Patience,
+    },
     /// Help with the first claim that did not hold: each time a little more
     Hint(Hint),
     /// Print one way to do it
@@ -69,6 +82,12 @@ enum What {
     Reset {
         /// The lesson, such as `uts`
         lesson: String,
+    },
+    /// See whether this machine has what the lessons need, and how to get what it lacks
+    Doctor {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Take back what killed lessons and engines have left on this machine
     Clean(Clean),
@@ -87,12 +106,24 @@ struct Check {
     /// The solution, not the exercise
     #[arg(long, alias = "solutions", conflicts_with = "argv")]
     solution: bool,
-    /// Seconds to wait for each answer
-    #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=3600))]
-    timeout: u64,
+    #[command(flatten)]
+    patience: Patience,
     /// The program to check [default: the lesson's exercise, which is built first]
     #[arg(last = true, value_name = "PROGRAM")]
     argv: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct Patience {
+    /// Seconds to wait for each answer
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+impl Patience {
+    fn time(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
 }
 
 #[derive(Args)]
@@ -118,6 +149,9 @@ struct Clean {
     /// Where fakedocker keeps images and containers
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Only say what would be taken back
+    #[arg(long)]
+    dry_run: bool,
 }
 
 fn main() -> ExitCode {
@@ -132,6 +166,9 @@ fn main() -> ExitCode {
 fn play(what: What) -> Result<bool> {
     match what {
         What::Check(args) => check(args),
+        What::Watch { lesson, patience } => {
+            watch::watch(&lessons::find(&lesson)?, patience.time())
+        }
         What::Hint(args) => {
             hints::hint(&lessons::find(&args.lesson)?, args.grade.map(usize::from))
         }
@@ -139,13 +176,14 @@ fn play(what: What) -> Result<bool> {
             hints::solution(&lessons::find(&args.lesson)?, args.anyway)
         }
         What::Reset { lesson } => reset::reset(&lessons::find(&lesson)?),
+        What::Doctor { json } => doctor::doctor(json),
         What::Clean(args) => clean(&args),
         What::Manual(args) => args.play(Cli::command(), "").map(|_| true),
     }
 }
 
 fn check(args: Check) -> Result<bool> {
-    let patience = Duration::from_secs(args.timeout);
+    let patience = args.patience.time();
     let kind = if args.solution { Kind::Solution } else { Kind::Exercise };
     let Some(lesson) = args.lesson else { return all::all(kind, patience) };
     let subject = match args.argv.is_empty() {
@@ -158,7 +196,13 @@ fn check(args: Check) -> Result<bool> {
 /// Says each thing that was taken back; that there was nothing is worth a line, too.
 fn clean(args: &Clean) -> Result<bool> {
     let root = args.root.clone().unwrap_or_else(fakedocker::rootless::store_root);
-    let done = fakedocker::clean::clean(&root)?;
+    let done = match args.dry_run {
+        true => fakedocker::clean::left(&root)?,
+        false => fakedocker::clean::clean(&root)?,
+    };
+    if args.dry_run && !done.is_empty() {
+        stage::tell("this would be taken back:")?;
+    }
     for line in &done {
         stage::tell(line)?;
     }

@@ -5,16 +5,18 @@
 //! write without end, end at once or leave processes behind: everything is waited for with
 //! a deadline, and in the end nothing of it is left.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fakedocker::{disk, sys};
+use fakedocker::{disk, sys, sys::stop};
 use stage::{Error, Result};
 
 use crate::silence::Silence;
@@ -39,6 +41,8 @@ pub struct Program {
     words: Vec<u8>,
     open_pipes: usize,
     ended: Option<String>,
+    /// Who has asked us to stop, if somebody has.
+    stopped: Arc<OnceLock<Error>>,
     silence: Option<Silence>,
 }
 
@@ -49,6 +53,8 @@ enum Event {
     /// Nobody can write any more.
     Closed,
     Ended(String),
+    /// Somebody has asked us to stop.
+    Stop,
 }
 
 impl Program {
@@ -58,9 +64,15 @@ impl Program {
         folder: &Path,
         patience: Duration,
     ) -> Result<Program> {
-        let mut child = spawn(argv, folder)?;
         // What nobody takes out is not read in, either: a flood waits in the pipe.
         let (tell, events) = sync_channel(16);
+        let stopped = Arc::new(OnceLock::new());
+        let (asked, wake) = (stopped.clone(), tell.clone());
+        stop::on_stop(move |error| {
+            asked.set(error).ok();
+            wake.send(Event::Stop).ok();
+        })?;
+        let mut child = spawn(argv, folder)?;
         let input = child.stdin.take();
         listen(child.stdout.take(), Event::Output, tell.clone());
         listen(child.stderr.take(), Event::Words, tell.clone());
@@ -80,6 +92,7 @@ impl Program {
             words: Vec::new(),
             open_pipes: 2,
             ended: None,
+            stopped,
             silence: None,
         })
     }
@@ -167,8 +180,13 @@ impl Program {
         last
     }
 
+    /// An error, if somebody has asked us to stop.
+    pub fn goes_on(&self) -> Result<()> {
+        self.stopped.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
     /// Close its standard input and wait until all of it has ended.
-    pub fn end(mut self) -> Result<(), Silence> {
+    pub fn end(&mut self) -> Result<(), Silence> {
         if let Some(silence) = &self.silence {
             return Err(silence.clone());
         }
@@ -177,7 +195,7 @@ impl Program {
         while self.await_event(deadline) {
             self.heard.clear();
         }
-        match self.ended {
+        match &self.ended {
             Some(_) if self.open_pipes == 0 => Ok(()),
             _ => Err(self.fall_silent(Silence::lingers(self.patience.as_secs()))),
         }
@@ -195,7 +213,7 @@ impl Program {
             }
             Ok(Event::Closed) => self.open_pipes -= 1,
             Ok(Event::Ended(how)) => self.ended = Some(how),
-            Err(_) => return false,
+            Ok(Event::Stop) | Err(_) => return false,
         }
         !left.is_zero()
     }
@@ -204,6 +222,17 @@ impl Program {
 /// Nothing that the program started outlives it, wherever it went: we are the subreaper.
 impl Drop for Program {
     fn drop(&mut self) {
+        // Who starts others as fast as we end them would never come to an end. When all are
+        // held, nobody starts anything.
+        let mut held = BTreeSet::new();
+        loop {
+            let others = witness::descendants().into_iter();
+            let new: Vec<i32> = others.filter(|pid| held.insert(*pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            new.into_iter().for_each(stop::hold);
+        }
         loop {
             for pid in witness::descendants() {
                 // What cannot be killed is not ours, and not a child to wait for below.
@@ -224,7 +253,7 @@ fn spawn(argv: &[OsString], folder: &Path) -> Result<Child> {
     // The last words of a program that panics are its reason, not where it stood.
     command.env("RUST_BACKTRACE", "0");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    sys::end_with_us(&mut command).spawn().map_err(|error| {
+    stop::hears_all(sys::end_with_us(&mut command)).spawn().map_err(|error| {
         Error::io(name.display(), &error)
             .hint("after `--` stands a program to start, as in `-- ./my-program`")
     })

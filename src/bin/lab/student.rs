@@ -16,7 +16,7 @@ use fakedocker::sys;
 use stage::{Error, Result};
 
 /// The user and the group of who called sudo, if somebody has.
-fn caller() -> Option<(u32, u32)> {
+pub fn caller() -> Option<(u32, u32)> {
     let number = |name| env::var(name).ok()?.parse().ok();
     sys::is_root().then_some((number("SUDO_UID")?, number("SUDO_GID")?))
 }
