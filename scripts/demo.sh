@@ -8,6 +8,7 @@
 #   scripts/demo.sh --record LESSON     into target/recordings/LESSON.cast, with asciinema
 #   scripts/demo.sh --list              which lessons there are
 #
+# What a page shows of several terminals is left to you: its commands belong to different shells.
 # --fast types at once; --alone waits two seconds instead of for a key (none, with --fast).
 set -euo pipefail
 
@@ -86,11 +87,12 @@ host_view() {
 # --- what is typed
 
 # The commands of the page, one a line; what goes on in the next line follows as `more`. The
-# programs are built already.
+# programs are built already. A block for several terminals is none of ours: what is meant for a
+# container would reach the host.
 commands_of_page() {
     awk '
         /^## /       { print "part\t" substr($0, 4) }
-        /^```console/ { block = $2 == "user" ? "user" : "root"; typed = 0; next }
+        /^```console( user)?$/ { block = $2 == "user" ? "user" : "root"; typed = 0; next }
         /^```/       { block = ""; next }
         !block || /^\$ cargo build --quiet$/ { next }
         sub(/^\$ /, "") { print block "\t" $0; typed = 1; next }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::machine::undisturbed;
 use crate::support::tmux::Terminal;
-use crate::support::{program, top};
+use crate::support::{program, read, top};
 
 /// The script, which finds the programs of this build.
 fn demo(options: &str) -> String {
@@ -68,6 +68,26 @@ fn a_demonstration_that_cannot_be_says_why() {
         assert_eq!(ended.status.code(), Some(1), "{options}: {told}");
         assert!(told.starts_with(&format!("error: {error}\nhint: {hint}")), "{told}");
     }
+}
+
+/// What is typed into a container's shell must not reach the host's.
+#[test]
+fn what_is_for_several_terminals_is_not_typed() {
+    let page = read("lessons/25-tty/README.md");
+    let left_out = "sudo target/debug/tty --quiet";
+    assert!(
+        page.contains(&format!(
+            "\n```console terminal=a_terminal_of_its_own\n$ {left_out}"
+        ))
+    );
+    let played = undisturbed(|| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &demo("--fast --alone tty")]);
+        shell.stdin(std::process::Stdio::null()).output().expect("sh starts")
+    });
+    let told = String::from_utf8_lossy(&played.stdout);
+    assert!(told.contains("(the end of lesson tty)"), "{told}");
+    assert!(!told.contains(&format!("{left_out}\n")), "{told}");
 }
 
 #[test]
