@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use fakedocker::{disk, sys};
 use stage::{Error, Result};
 
+use crate::silence::Silence;
 use crate::witness;
 
 /// More than that is no answer to any question, in bytes.
@@ -39,22 +40,6 @@ pub struct Program {
     open_pipes: usize,
     ended: Option<String>,
     silence: Option<Silence>,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone)]
-pub struct Silence {
-    /// The reason.
-    pub why: String,
-    /// The last lines that the program wrote to standard error.
-    pub last_words: Vec<String>,
-}
-
-impl Silence {
-    /// A silence in which the program had no last words.
-    pub fn because(why: String) -> Silence {
-        Silence { why, last_words: Vec::new() }
-    }
 }
 
 /// What can happen while we wait.
@@ -105,12 +90,7 @@ impl Program {
         let pipe = self.input.as_ref().map(AsRawFd::as_raw_fd).and_then(witness::pipe);
         let shell =
             answer.parse().ok().and_then(|pid| witness::shell(pid, pipe.as_deref()));
-        shell.ok_or_else(|| {
-            self.fall_silent(format!(
-                "the shell calls itself process {answer:?}, but none such descends from \
-                 the program: start the shell yourself, not through a service"
-            ))
-        })
+        shell.ok_or_else(|| self.fall_silent(Silence::stranger(&answer)))
     }
 
     /// Type `command` into the shell: what it printed, errors included, trimmed.
@@ -150,12 +130,11 @@ impl Program {
                 return Ok(answer.trim().to_string());
             }
             if heard.len() > FLOOD {
-                return Err(self.fall_silent(
-                    "the program writes without end, and no answer".to_string(),
-                ));
+                return Err(self.fall_silent(Silence::flood()));
             }
             if !self.await_event(deadline) {
-                return Err(self.fall_silent(self.why_no_answer()));
+                let why = Silence::no_shell(self.why_no_answer(), self.last_words());
+                return Err(self.fall_silent(why));
             }
         }
     }
@@ -174,14 +153,18 @@ impl Program {
         }
     }
 
-    fn fall_silent(&mut self, why: String) -> Silence {
-        let words = String::from_utf8_lossy(&self.words);
-        let last = words.lines().rev().take(3).map(String::from);
-        let mut last_words: Vec<String> = last.collect();
-        last_words.reverse();
-        let silence = Silence { why, last_words };
+    fn fall_silent(&mut self, silence: Silence) -> Silence {
         self.silence = Some(silence.clone());
         silence
+    }
+
+    /// The last lines that it wrote to standard error.
+    fn last_words(&self) -> Vec<String> {
+        let words = String::from_utf8_lossy(&self.words);
+        let mut last: Vec<String> =
+            words.lines().rev().take(3).map(String::from).collect();
+        last.reverse();
+        last
     }
 
     /// Close its standard input and wait until all of it has ended.
@@ -196,11 +179,7 @@ impl Program {
         }
         match self.ended {
             Some(_) if self.open_pipes == 0 => Ok(()),
-            _ => Err(self.fall_silent(format!(
-                "the program still runs {} s after its input was closed: wait for the \
-                 shell, then exit",
-                self.patience.as_secs()
-            ))),
+            _ => Err(self.fall_silent(Silence::lingers(self.patience.as_secs()))),
         }
     }
 

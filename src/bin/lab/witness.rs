@@ -9,7 +9,7 @@ use std::process::Command;
 
 use stage::{Error, Result};
 
-use crate::program::Silence;
+use crate::silence::Silence;
 
 /// An empty folder of the check's own, for commands and programs: `$LAB`.
 pub const LAB: &str = "/dev/shm/lab";
