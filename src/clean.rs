@@ -16,15 +16,12 @@ use crate::volumes::Volumes;
 
 /// Take back what killed lessons and engines have left; returns a line for each thing.
 pub fn clean(root: &Path) -> Result<Vec<String>> {
-    let lesson = |number: u8, things: Vec<String>| {
-        things.into_iter().map(move |thing| format!("lesson {number}: {thing}"))
-    };
-    let mut done: Vec<String> = lesson(2, ipc::objects::sweep()?).collect();
-    done.extend(lesson(6, net::sweep()?));
+    let mut done = of_lesson(2, ipc::objects::sweep()?);
+    done.extend(of_lesson(6, net::sweep()?));
     done.extend(network::sweep()?);
-    done.extend(lesson(9, cgroup::sweep()?));
-    done.extend(lesson(18, overlay::sweep()?));
-    done.extend(lesson(19, cow::mapper::sweep()?));
+    done.extend(of_lesson(9, cgroup::sweep()?));
+    done.extend(of_lesson(18, overlay::sweep()?));
+    done.extend(of_lesson(19, cow::mapper::sweep()?));
     if root.is_dir() {
         // What our containers have written may be their users'.
         rootless::enter(false)?;
@@ -33,4 +30,20 @@ pub fn clean(root: &Path) -> Result<Vec<String>> {
         Volumes::of(store.root()).sweep()?;
     }
     Ok(done)
+}
+
+/// What [`clean`] would take back: nothing is changed.
+pub fn left(root: &Path) -> Result<Vec<String>> {
+    let mut left = of_lesson(2, ipc::objects::left()?);
+    left.extend(of_lesson(6, net::left()?));
+    left.extend(network::left()?);
+    left.extend(of_lesson(9, cgroup::left()?));
+    left.extend(of_lesson(18, overlay::left()?));
+    left.extend(of_lesson(19, cow::mapper::left()?));
+    left.extend(container::left(root)?);
+    Ok(left)
+}
+
+fn of_lesson(number: u8, things: Vec<String>) -> Vec<String> {
+    things.into_iter().map(|thing| format!("lesson {number}: {thing}")).collect()
 }

@@ -61,6 +61,7 @@
 //! | `times.rs` | when was that? |
 //! | `disk.rs` | how does state get onto the disk whole? |
 //! | `clean.rs` | what is left on this machine that carries our name? |
+//! | `machine.rs`, `machine/` | what can this machine do? |
 //! | `stand_in.rs` | where can a program go wrong without harm to the machine? |
 //! | `sys.rs`, `sys/` | what does the engine ask the kernel for that no lesson teaches? |
 
@@ -95,6 +96,7 @@ pub mod life;
 pub mod limits;
 pub mod listing;
 pub mod logs;
+pub mod machine;
 pub mod monitor;
 pub mod names;
 pub mod network;

@@ -279,6 +279,11 @@ pub fn sweep() -> Result<Vec<String>> {
     if rootless::is_rootless() { Ok(Vec::new()) } else { bridge::sweep() }
 }
 
+/// What [`sweep`] would say: nothing is changed.
+pub fn left() -> Result<Vec<String>> {
+    if rootless::is_rootless() { Ok(Vec::new()) } else { bridge::left() }
+}
+
 impl Network {
     /// What a container gets when nobody says what.
     fn usual() -> Network {

@@ -20,7 +20,9 @@ use stage::{Error, Result};
 pub mod files;
 pub mod output;
 pub mod own;
+pub mod probe;
 pub mod socket;
+pub mod stop;
 pub mod streams;
 pub mod watch;
 

@@ -34,35 +34,77 @@ pub fn sweep(store: &Store) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Settle what becomes of a container whose engine is gone.
-fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
-    let short: String = id.chars().take(12).collect();
+/// What [`sweep`] would say of the store in `root`: nothing is changed.
+pub fn left(root: &Path) -> Result<Vec<String>> {
+    let folder = root.join("containers");
+    let folders = entries(&folder)?.into_iter().map(|id| (folder.join(&id), id));
+    let free = folders.filter(|(folder, _)| hold_alone(folder).is_some());
+    let fates = free.filter_map(|(folder, id)| Some(fate(&id, &folder)?.told(&id)));
+    Ok(fates.collect())
+}
+
+/// What becomes of a container whose engine is gone.
+enum Fate {
+    /// It is kept, as ended.
+    Ended,
+    /// It goes, with its volumes or without.
+    Removed { volumes: bool, name: Option<String> },
+}
+
+impl Fate {
+    fn told(&self, id: &str) -> String {
+        let id = short(id);
+        match self {
+            Fate::Ended => {
+                format!("container {id}: its engine was killed, kept as ended")
+            }
+            Fate::Removed { .. } => format!("container {id}: removed"),
+        }
+    }
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
+/// None if it stays as it is.
+fn fate(id: &str, folder: &Path) -> Option<Fate> {
     let state = match read_json::<State>(&folder.join("state.json")) {
         Ok(state) => state,
         Err(error) => {
-            stage::warn(format!("container {short} is left alone: {error}"));
-            return Ok(None);
+            stage::warn(format!("container {} is left alone: {error}", short(id)));
+            return None;
         }
     };
     match state {
-        Some(State { exit_status: Some(_), throw_away: false, .. }) => Ok(None),
+        Some(State { exit_status: Some(_), throw_away: false, .. }) => None,
         // It waits for its first start.
         Some(State { started, created, exit_status: None, .. })
             if started.is_empty() && !created.is_empty() =>
         {
-            Ok(None)
+            None
         }
         Some(State { throw_away: false, started, .. }) if !started.is_empty() => {
-            end(folder, KILLED, false)?;
-            Ok(Some(format!("container {short}: its engine was killed, kept as ended")))
+            Some(Fate::Ended)
         }
-        state => {
-            // Without a state, it has no volumes yet, or keeps them.
-            let (volumes, name) = (state.is_some(), state.and_then(|state| state.name));
-            remove(store.root(), folder, name.as_deref(), volumes)?;
-            Ok(Some(format!("container {short}: removed")))
+        // Without a state, it has no volumes yet, or keeps them.
+        state => Some(Fate::Removed {
+            volumes: state.is_some(),
+            name: state.and_then(|state| state.name),
+        }),
+    }
+}
+
+/// Settle what becomes of a container whose engine is gone.
+fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
+    let Some(fate) = fate(id, folder) else { return Ok(None) };
+    match &fate {
+        Fate::Ended => end(folder, KILLED, false)?,
+        Fate::Removed { volumes, name } => {
+            remove(store.root(), folder, name.as_deref(), *volumes)?;
         }
     }
+    Ok(Some(fate.told(id)))
 }
 
 /// Names whose container is gone.

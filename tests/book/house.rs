@@ -22,6 +22,7 @@ const TOP: &[&str] = &[
     "benches",
     "fuzz",
     "get-started.md",
+    "instructor.md",
     "lessons",
     "rustfmt.toml",
     "scripts",

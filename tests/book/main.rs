@@ -11,6 +11,7 @@
 )]
 
 mod checks;
+mod demo;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod faults;
@@ -20,6 +21,7 @@ mod faults;
 mod house;
 mod import;
 mod lab_vm;
+mod languages;
 mod layers;
 mod lessons;
 mod limits;
@@ -28,10 +30,12 @@ mod narration;
 mod network;
 mod packaging;
 mod pages;
+mod pictures;
 mod quotes;
 mod registry;
 mod started;
 mod storage;
 mod support;
 mod terminal;
+mod timetable;
 mod unprivileged;

@@ -181,6 +181,7 @@ impl Session {
         bash.env("PATH", format!("{}:{system}", cargo.display()));
         let target = folder.parent().expect("programs are in a folder of target/");
         bash.env("CARGO_TARGET_DIR", target);
+        bash.env("LAB_FOLDER", concat!(env!("CARGO_TARGET_TMPDIR"), "/lab"));
         bash.envs([("LC_ALL", "C.UTF-8"), ("TERM", "dumb"), ("SHELL", "/bin/sh")]);
     }
 

@@ -69,6 +69,16 @@ impl Ledger {
         noted.map_err(|error| Error::io(self.path.display(), &error))
     }
 
+    /// What dead runs of `lesson` have noted, a text each with a thing a line; it stays noted.
+    pub fn left(lesson: &str) -> Result<Vec<String>> {
+        let Some(folder) = Folder::lock_existing()? else { return Ok(Vec::new()) };
+        let mut texts = Vec::new();
+        for path in folder.notes_of(lesson)? {
+            texts.extend(read_if_abandoned(&path)?.map(|(_held, text)| text));
+        }
+        Ok(texts)
+    }
+
     /// Hand each thing that a dead run of `lesson` has noted to `undo`, and forget those
     /// that `undo` has taken back. Returns them.
     pub fn abandoned(

@@ -120,6 +120,19 @@ pub fn sweep() -> Result<Vec<String>> {
     })
 }
 
+/// What [`sweep`] would say: nothing is changed.
+pub fn left() -> Result<Vec<String>> {
+    let here = proc::namespace("ipc")?;
+    let notes = Ledger::left("ipc")?;
+    let ours = |note: &&str| read_note(note).is_some_and(|(space, _)| *space == here);
+    Ok(notes
+        .iter()
+        .flat_map(|note| note.lines())
+        .filter(ours)
+        .map(String::from)
+        .collect())
+}
+
 fn read_note(note: &str) -> Option<(&str, Names)> {
     let mut words = note.split(' ');
     let (namespace, key, queue) = (words.next()?, words.next()?, words.next()?);

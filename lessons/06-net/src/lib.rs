@@ -108,6 +108,13 @@ pub fn sweep() -> Result<Vec<String>> {
     Ok(left.into_iter().map(|link| format!("link {link}")).collect())
 }
 
+/// What [`sweep`] would say: nothing is changed.
+pub fn left() -> Result<Vec<String>> {
+    let notes = Ledger::left("net")?;
+    let links = notes.iter().flat_map(|note| note.lines());
+    Ok(links.map(|link| format!("link {link}")).collect())
+}
+
 /// Remove a cable by the name of one end, in our own network namespace. One that is gone
 /// already is not an error.
 pub(crate) fn unplug(link: &str) -> Result<()> {

@@ -24,7 +24,7 @@ mod upkeep;
 pub use files::{remove_folder, write};
 pub use group::{Entrance, Group};
 pub use hierarchy::{Hierarchy, Version};
-pub use upkeep::sweep;
+pub use upkeep::{left, sweep};
 
 /// The group that all of ours are in.
 pub const PARENT: &str = "fakedocker";

@@ -112,6 +112,14 @@ pub fn take_away(folder: &Path) -> bool {
     }
 }
 
+/// The groups of killed runs, as [`sweep`] says them: nothing is changed.
+pub fn left() -> Result<Vec<String>> {
+    let notes = Ledger::left("cgroup")?;
+    let folders = notes.iter().flat_map(|note| note.lines());
+    let ours = folders.filter(|folder| folder.contains(&format!("/{PARENT}/")));
+    Ok(ours.map(|folder| format!("group {folder}")).collect())
+}
+
 /// Take away the groups of killed runs, and say what they were.
 pub fn sweep() -> Result<Vec<String>> {
     let ours = format!("/{PARENT}/");

@@ -124,6 +124,13 @@ pub fn is_opaque(path: &Path) -> bool {
 /// Where the demonstration keeps files on a disk; a number follows.
 pub const ON_DISK: &str = "/var/tmp/fakedocker-overlay-";
 
+/// The folders that a killed demonstration has left: nothing is changed.
+pub fn left() -> Result<Vec<String>> {
+    let notes = Ledger::left("overlay")?;
+    let folders = notes.iter().flat_map(|note| note.lines());
+    Ok(folders.filter(|it| it.starts_with(ON_DISK)).map(String::from).collect())
+}
+
 /// Remove the folders that a killed demonstration has left; returns them.
 pub fn sweep() -> Result<Vec<String>> {
     Ledger::abandoned("overlay", |folder| {

@@ -139,6 +139,13 @@ pub fn lacks(stage: &Stage) -> Result<Option<String>> {
     Ok(known.err().map(why))
 }
 
+/// The devices that a killed demonstration has left: nothing is changed.
+pub fn left() -> Result<Vec<String>> {
+    let notes = Ledger::left("cow")?;
+    let names = notes.iter().flat_map(|note| note.lines());
+    Ok(names.filter(|name| name.starts_with(OURS)).map(String::from).collect())
+}
+
 /// Remove the devices that a killed demonstration has left; returns their names.
 pub fn sweep() -> Result<Vec<String>> {
     Ledger::abandoned("cow", |name| {

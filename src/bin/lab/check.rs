@@ -5,29 +5,64 @@
 //! is a stand-in (stand_in.rs): a program that goes wrong does the machine no lasting harm.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use fakedocker::{stand_in, sys};
 use stage::{Error, Result, tell};
 
-use crate::lessons::{self, Lesson};
-use crate::program::{Program, Silence};
+use crate::doctor;
+use crate::exercise::{self, Kind};
+use crate::lessons::Lesson;
+use crate::program::Program;
+use crate::progress::{Notes, Refuted};
 use crate::questions::{Check, Place, Questions};
+use crate::silence::Silence;
 use crate::witness;
 
-/// Check the program `argv`, else the student's exercise. True if all claims hold.
-pub fn check(lesson: &Lesson, argv: Vec<OsString>, patience: Duration) -> Result<bool> {
+/// What is checked.
+pub enum Subject {
+    /// What stands in the lesson's folder, which is built first.
+    Ours(Kind),
+    /// A program of the student's, in any language.
+    Program(Vec<OsString>),
+}
+
+/// Check the `subject`. True if all claims hold.
+pub fn check(lesson: &Lesson, subject: Subject, patience: Duration) -> Result<bool> {
     let questions = Questions::read(&lesson.questions())?;
     if !sys::is_root() {
         let error =
             Error::input("a check looks at other processes from outside, as root");
         return Err(error.hint("run it with sudo"));
     }
-    let argv = if argv.is_empty() { lessons::exercise(lesson)? } else { argv };
+    doctor::admit(lesson)?;
+    // The text that is judged is the one from which the program is built.
+    let text = match subject {
+        Subject::Ours(Kind::Exercise) => Some(lesson.read(&lesson.exercise())?),
+        _ => None,
+    };
+    let notes = match subject {
+        Subject::Ours(Kind::Solution) => None,
+        _ => Notes::open(lesson).map_err(stage::warn).ok(),
+    };
+    let argv = match subject {
+        Subject::Ours(kind) => exercise::build(lesson, kind)?,
+        Subject::Program(argv) => argv,
+    };
     tell(format!("{} · {}\n", lesson.name, questions.question))?;
-    let report = examine(&questions, &argv, patience)?;
-    report.verdict(&lesson.name)?;
-    Ok(report.hint.is_none())
+    let mut report = examine(&questions, &argv, patience)?;
+    report.verdict(&lesson.name, notes.is_some())?;
+    let holds = report.refuted.is_none();
+    if let Some(mut notes) = notes {
+        match report.refuted {
+            Some(refuted) => notes.record.refute(text.as_deref(), refuted),
+            None => notes.record.pass(text),
+        }
+        // We stand in /proc.
+        notes.write(Path::new(".")).unwrap_or_else(stage::warn);
+    }
+    Ok(holds)
 }
 
 fn examine(
@@ -60,6 +95,7 @@ fn interview(
     report: &mut Report,
 ) -> Result<()> {
     let shell = program.greet();
+    program.goes_on()?;
     report.heard("a shell answers on standard input", &shell)?;
     for (check, before) in checks {
         let seen = match (check.place, &shell) {
@@ -67,16 +103,19 @@ fn interview(
             // Without a shell there is nothing to look at, and asking says why.
             _ => program.ask(&check.command),
         };
+        program.goes_on()?;
         report.seen(check, before, seen)?;
     }
-    report.heard("the program ends when its input ends", &program.end())
+    let ended = program.end();
+    program.goes_on()?;
+    report.heard("the program ends when its input ends", &ended)
 }
 
 /// Each check with what the host shows now, if the check compares.
 fn with_host(checks: &[Check]) -> Result<Vec<(&Check, String)>> {
     let look = |check: &Check| match check.compares() {
         true => witness::observe(&check.command, witness::ours())
-            .map_err(|silence| Error::input(silence.why)),
+            .map_err(|silence| Error::input(silence.why())),
         false => Ok(String::new()),
     };
     checks.iter().map(|check| Ok((check, look(check)?))).collect()
@@ -89,8 +128,8 @@ struct Report {
     held: usize,
     /// The program has stopped answering.
     silent: bool,
-    /// What to do about the first claim that does not hold.
-    hint: Option<String>,
+    /// The first claim that does not hold, and what to do about it.
+    refuted: Option<Refuted>,
 }
 
 impl Report {
@@ -111,7 +150,7 @@ impl Report {
         match seen {
             Ok(seen) if check.holds(&seen, before) => self.holds(&check.claim),
             Ok(seen) => {
-                self.hint.get_or_insert_with(|| check.advice(&seen, before));
+                self.refute(&check.claim, check.advice(&seen, before));
                 self.claim("✗", &check.claim)
             }
             Err(silence) => self.silent(&check.claim, &silence),
@@ -129,7 +168,7 @@ impl Report {
         if std::mem::replace(&mut self.silent, true) {
             return self.claim("○", claim);
         }
-        self.hint.get_or_insert_with(|| silence.why.clone());
+        self.refute(claim, silence.hints.clone());
         self.claim("✗", claim)?;
         silence.last_words.iter().try_for_each(|line| tell(format!("  | {line}")))
     }
@@ -139,13 +178,21 @@ impl Report {
         tell(format!("{mark} {claim}"))
     }
 
-    fn verdict(&self, lesson: &str) -> Result<()> {
+    fn refute(&mut self, claim: &str, hints: Vec<String>) {
+        self.refuted.get_or_insert_with(|| Refuted { hints, ..Refuted::of(claim) });
+    }
+
+    fn verdict(&mut self, lesson: &str, keeps: bool) -> Result<()> {
         let (held, claims) = (self.held, self.claims);
-        match &self.hint {
-            Some(hint) => tell(format!(
-                "\nhint: {hint}\n✗ {lesson}: {held} of {claims} claims hold"
-            )),
-            None => tell(format!("\n✓ {lesson}: all {claims} claims hold")),
+        let Some(refuted) = &mut self.refuted else {
+            return tell(format!("\n✓ {lesson}: all {claims} claims hold"));
+        };
+        (refuted.held, refuted.claims) = (held, claims);
+        let hint = refuted.hints.first().map_or("", |hint| hint);
+        tell(format!("\nhint: {hint}"))?;
+        if keeps && refuted.hints.len() > 1 {
+            tell(format!("more: lab hint {lesson}"))?;
         }
+        tell(format!("✗ {lesson}: {held} of {claims} claims hold"))
     }
 }

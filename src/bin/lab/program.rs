@@ -5,18 +5,21 @@
 //! write without end, end at once or leave processes behind: everything is waited for with
 //! a deadline, and in the end nothing of it is left.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fakedocker::{disk, sys};
+use fakedocker::{disk, sys, sys::stop};
 use stage::{Error, Result};
 
+use crate::silence::Silence;
 use crate::witness;
 
 /// More than that is no answer to any question, in bytes.
@@ -38,23 +41,9 @@ pub struct Program {
     words: Vec<u8>,
     open_pipes: usize,
     ended: Option<String>,
+    /// Who has asked us to stop, if somebody has.
+    stopped: Arc<OnceLock<Error>>,
     silence: Option<Silence>,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone)]
-pub struct Silence {
-    /// The reason.
-    pub why: String,
-    /// The last lines that the program wrote to standard error.
-    pub last_words: Vec<String>,
-}
-
-impl Silence {
-    /// A silence in which the program had no last words.
-    pub fn because(why: String) -> Silence {
-        Silence { why, last_words: Vec::new() }
-    }
 }
 
 /// What can happen while we wait.
@@ -64,6 +53,8 @@ enum Event {
     /// Nobody can write any more.
     Closed,
     Ended(String),
+    /// Somebody has asked us to stop.
+    Stop,
 }
 
 impl Program {
@@ -73,9 +64,15 @@ impl Program {
         folder: &Path,
         patience: Duration,
     ) -> Result<Program> {
-        let mut child = spawn(argv, folder)?;
         // What nobody takes out is not read in, either: a flood waits in the pipe.
         let (tell, events) = sync_channel(16);
+        let stopped = Arc::new(OnceLock::new());
+        let (asked, wake) = (stopped.clone(), tell.clone());
+        stop::on_stop(move |error| {
+            asked.set(error).ok();
+            wake.send(Event::Stop).ok();
+        })?;
+        let mut child = spawn(argv, folder)?;
         let input = child.stdin.take();
         listen(child.stdout.take(), Event::Output, tell.clone());
         listen(child.stderr.take(), Event::Words, tell.clone());
@@ -95,6 +92,7 @@ impl Program {
             words: Vec::new(),
             open_pipes: 2,
             ended: None,
+            stopped,
             silence: None,
         })
     }
@@ -105,12 +103,7 @@ impl Program {
         let pipe = self.input.as_ref().map(AsRawFd::as_raw_fd).and_then(witness::pipe);
         let shell =
             answer.parse().ok().and_then(|pid| witness::shell(pid, pipe.as_deref()));
-        shell.ok_or_else(|| {
-            self.fall_silent(format!(
-                "the shell calls itself process {answer:?}, but none such descends from \
-                 the program: start the shell yourself, not through a service"
-            ))
-        })
+        shell.ok_or_else(|| self.fall_silent(Silence::stranger(&answer)))
     }
 
     /// Type `command` into the shell: what it printed, errors included, trimmed.
@@ -150,12 +143,11 @@ impl Program {
                 return Ok(answer.trim().to_string());
             }
             if heard.len() > FLOOD {
-                return Err(self.fall_silent(
-                    "the program writes without end, and no answer".to_string(),
-                ));
+                return Err(self.fall_silent(Silence::flood()));
             }
             if !self.await_event(deadline) {
-                return Err(self.fall_silent(self.why_no_answer()));
+                let why = Silence::no_shell(self.why_no_answer(), self.last_words());
+                return Err(self.fall_silent(why));
             }
         }
     }
@@ -174,18 +166,27 @@ impl Program {
         }
     }
 
-    fn fall_silent(&mut self, why: String) -> Silence {
-        let words = String::from_utf8_lossy(&self.words);
-        let last = words.lines().rev().take(3).map(String::from);
-        let mut last_words: Vec<String> = last.collect();
-        last_words.reverse();
-        let silence = Silence { why, last_words };
+    fn fall_silent(&mut self, silence: Silence) -> Silence {
         self.silence = Some(silence.clone());
         silence
     }
 
+    /// The last lines that it wrote to standard error.
+    fn last_words(&self) -> Vec<String> {
+        let words = String::from_utf8_lossy(&self.words);
+        let mut last: Vec<String> =
+            words.lines().rev().take(3).map(String::from).collect();
+        last.reverse();
+        last
+    }
+
+    /// An error, if somebody has asked us to stop.
+    pub fn goes_on(&self) -> Result<()> {
+        self.stopped.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
     /// Close its standard input and wait until all of it has ended.
-    pub fn end(mut self) -> Result<(), Silence> {
+    pub fn end(&mut self) -> Result<(), Silence> {
         if let Some(silence) = &self.silence {
             return Err(silence.clone());
         }
@@ -194,13 +195,9 @@ impl Program {
         while self.await_event(deadline) {
             self.heard.clear();
         }
-        match self.ended {
+        match &self.ended {
             Some(_) if self.open_pipes == 0 => Ok(()),
-            _ => Err(self.fall_silent(format!(
-                "the program still runs {} s after its input was closed: wait for the \
-                 shell, then exit",
-                self.patience.as_secs()
-            ))),
+            _ => Err(self.fall_silent(Silence::lingers(self.patience.as_secs()))),
         }
     }
 
@@ -216,7 +213,7 @@ impl Program {
             }
             Ok(Event::Closed) => self.open_pipes -= 1,
             Ok(Event::Ended(how)) => self.ended = Some(how),
-            Err(_) => return false,
+            Ok(Event::Stop) | Err(_) => return false,
         }
         !left.is_zero()
     }
@@ -225,6 +222,17 @@ impl Program {
 /// Nothing that the program started outlives it, wherever it went: we are the subreaper.
 impl Drop for Program {
     fn drop(&mut self) {
+        // Who starts others as fast as we end them would never come to an end. When all are
+        // held, nobody starts anything.
+        let mut held = BTreeSet::new();
+        loop {
+            let others = witness::descendants().into_iter();
+            let new: Vec<i32> = others.filter(|pid| held.insert(*pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            new.into_iter().for_each(stop::hold);
+        }
         loop {
             for pid in witness::descendants() {
                 // What cannot be killed is not ours, and not a child to wait for below.
@@ -245,7 +253,7 @@ fn spawn(argv: &[OsString], folder: &Path) -> Result<Child> {
     // The last words of a program that panics are its reason, not where it stood.
     command.env("RUST_BACKTRACE", "0");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    sys::end_with_us(&mut command).spawn().map_err(|error| {
+    stop::hears_all(sys::end_with_us(&mut command)).spawn().map_err(|error| {
         Error::io(name.display(), &error)
             .hint("after `--` stands a program to start, as in `-- ./my-program`")
     })

@@ -12,6 +12,9 @@
 //! outside = "readlink $PID/ns/uts"
 //! host = "different"
 //! hint = "the shell is in {seen}, and so is the host: ..."
+//! # Optional: why that is, and what to write. `lab hint` tells them one after the other.
+//! explain = "A process stays in its parent's namespaces until it leaves them: ..."
+//! code = "unshare(CloneFlags::CLONE_NEWUTS)?;"
 //!
 //! # For the tests only: with this call left out of the solution, that claim is the first
 //! # that does not hold, and its hint is given (or `hint = "..."`, where lab itself has
@@ -37,7 +40,8 @@
 //! - `host = "same"` or `"different"`: compared with what the same command printed on the
 //!   host before the program started (with lab's own process as `$PID`).
 //!
-//! In a hint, `{seen}` is what was printed and `{host}` is what the host had printed.
+//! In `hint`, `explain` and `code`, `{seen}` is what was printed and `{host}` is what the host
+//! had printed.
 
 use std::path::Path;
 
@@ -71,8 +75,9 @@ pub struct Check {
     pub command: String,
     /// What the command is expected to print.
     pub expected: Expected,
-    /// What to say when it prints something else.
-    hint: String,
+    /// What to say when it prints something else: what was seen, then why that is, then what
+    /// to write, as far as somebody has written them down.
+    hints: Vec<String>,
 }
 
 /// Where a command runs.
@@ -122,6 +127,8 @@ struct Written {
     lacks: Option<String>,
     host: Option<Likeness>,
     hint: String,
+    explain: Option<String>,
+    code: Option<String>,
 }
 
 impl TryFrom<Written> for Check {
@@ -144,8 +151,9 @@ impl TryFrom<Written> for Check {
             .ok_or("a check has one command: `inside`, `outside` or `after`")?;
         let expected = only_one(expectations)
             .ok_or("a check has one expectation: `is`, `has`, `lacks` or `host`")?;
-        let (claim, hint) = (written.claim, written.hint);
-        Ok(Check { claim, place, command, expected, hint })
+        let hints = [Some(written.hint), written.explain, written.code];
+        let hints = hints.into_iter().flatten().collect();
+        Ok(Check { claim: written.claim, place, command, expected, hints })
     }
 }
 
@@ -193,9 +201,12 @@ impl Check {
         }
     }
 
-    /// What to tell a student whose program made us see `seen`, in one line.
-    pub fn advice(&self, seen: &str, before: &str) -> String {
-        self.hint.replace("{seen}", &brief(seen)).replace("{host}", &brief(before))
+    /// What to tell a student whose program made us see `seen`: first in one line, then more
+    /// and more of it.
+    pub fn advice(&self, seen: &str, before: &str) -> Vec<String> {
+        let (seen, host) = (brief(seen), brief(before));
+        let fill = |text: &String| text.replace("{seen}", &seen).replace("{host}", &host);
+        self.hints.iter().map(fill).map(|hint| hint.trim().to_string()).collect()
     }
 }
 
@@ -224,8 +235,16 @@ mod tests {
         assert_eq!(check.place, Place::Inside);
         assert!(check.holds("container", ""));
         assert!(!check.holds("vm", ""));
-        assert_eq!(check.advice("vm", ""), "the name is `vm`");
-        assert_eq!(check.advice("", ""), "the name is nothing");
+        assert_eq!(check.advice("vm", ""), ["the name is `vm`"]);
+        assert_eq!(check.advice("", ""), ["the name is nothing"]);
+    }
+
+    #[test]
+    fn a_hint_has_up_to_three_grades() {
+        let more = "explain = 'it is not {seen}'\ncode = 'sethostname(2)'\n";
+        let questions = Questions::parse(&format!("{GOOD}{more}")).unwrap();
+        let advice = questions.check[0].advice("vm", "");
+        assert_eq!(advice, ["the name is `vm`", "it is not `vm`", "sethostname(2)"]);
     }
 
     #[test]

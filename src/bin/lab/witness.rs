@@ -7,9 +7,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use fakedocker::sys::stop;
 use stage::{Error, Result};
 
-use crate::program::Silence;
+use crate::silence::Silence;
 
 /// An empty folder of the check's own, for commands and programs: `$LAB`.
 pub const LAB: &str = "/dev/shm/lab";
@@ -22,7 +23,8 @@ pub fn take_position() -> Result<()> {
 
 /// What `command` prints on the host, errors included, trimmed; `pid` is its `$PID`.
 pub fn observe(command: &str, pid: i32) -> Result<String, Silence> {
-    match shell_command(command).env("PID", pid.to_string()).output() {
+    let mut shell = shell_command(command);
+    match stop::hears_all(&mut shell).env("PID", pid.to_string()).output() {
         Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_string()),
         // A root that is swapped without a mount namespace is swapped for us, too.
         Err(error) => Err(Silence::because(format!(
