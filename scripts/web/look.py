@@ -42,7 +42,7 @@ FACTS = """(() => {
         anchors: all('[id]').map(it => it.id),
         broken: all('img').filter(it => !it.naturalWidth).map(it => it.src),
         unnamed: all('main img').filter(it => !it.alt).map(it => it.src),
-        title: document.title,
+        heading: document.querySelector('main h1')?.textContent,
         wide: document.documentElement.scrollWidth - innerWidth,
     };
 })()"""
@@ -233,11 +233,12 @@ def check_links(home, folder, seen):
 
 
 def check_languages(home, seen):
-    """A page in two languages leads to its other one. (Code is the same in both.)"""
-    for page in seen:
+    """A page in two languages leads to its other one. (Code is the same in both, and is headed
+    by its path.)"""
+    for page, facts in seen.items():
         language, _, path = page.partition("/")
         other = {"en": "zh", "zh": "en"}.get(language)
-        if other and path and not path.endswith((".rs.html", ".sh.html", ".toml.html")):
+        if other and facts["heading"] != path.removesuffix(".html"):
             pair = f"{other}/{path}"
             if pair in seen and pair not in {path for path, _ in links_of(home, seen[page])}:
                 yield f"{page}: does not lead to {pair}"

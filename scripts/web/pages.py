@@ -45,7 +45,7 @@ LANGUAGES = {
 
 用 Rust 重建 Docker，一次一个内核机制：每一课都是一个小程序，演示一个机制，并当场证明它。
 
-从[课程](tutorial.zh-CN.md)读起，或者直接从[第 1 课](lessons/01-uts/README.zh-CN.md)动手。
+从[课程]({course})读起，或者直接从[第一课](lessons/{lesson}/README.zh-CN.md)动手。
 """,
     },
 }
@@ -103,7 +103,10 @@ class Book:
 
     def text(self, page):
         file = self.top / (page + self.ending)
-        return file.read_text() if file.is_file() else self.words["first"]
+        if file.is_file():
+            return file.read_text()
+        course = "tutorial" + (self.ending if self.has("tutorial") else ".md")
+        return self.words["first"].format(course=course, lesson=self.lessons[0])
 
     def pages(self):
         """All pages of the book, as paths without their endings."""
@@ -184,6 +187,8 @@ class Book:
             if any(start <= match.start() < end for start, end in code):
                 return match[0]
             return f"]({self.link(path, match[1])})"
+        if named := re.match(r"(\[[^\]]+\]: +)(\S+)(.*)", line):
+            return named[1] + self.link(path, named[2]) + named[3]
         return re.sub(r"\]\(([^()\s]+)\)", turned, line)
 
     def turn_fence(self, path, line):

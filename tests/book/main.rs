@@ -38,3 +38,4 @@ mod support;
 mod terminal;
 mod timetable;
 mod unprivileged;
+mod web;
