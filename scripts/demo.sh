@@ -57,7 +57,7 @@ find_lesson() {
 
 files_of_groups() { # PATTERN: the control files of our groups, with what is in them
     echo "find /sys/fs/cgroup -path '*fakedocker*' -name '$1' -exec grep -H . {} + 2> /dev/null |
-        sed 's|/sys/fs/cgroup/||'"
+        sed 's|/sys/fs/cgroup/||' | sort"
 }
 
 host_view() {
