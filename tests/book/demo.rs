@@ -5,6 +5,7 @@
 use std::process::Command;
 
 use crate::support::machine::undisturbed;
+use crate::support::skip::skip;
 use crate::support::tmux::Terminal;
 use crate::support::{program, read, top};
 
@@ -50,6 +51,23 @@ fn the_host_is_seen_beside_the_lesson() {
         terminal.await_prompt();
         assert_eq!(terminal.beside(), "", "the pane has gone");
     });
+}
+
+#[test]
+fn a_lesson_is_recorded_by_one_command() {
+    if Command::new("asciinema").arg("--version").output().is_err() {
+        let test = "demo::a_lesson_is_recorded_by_one_command";
+        return skip(test, "asciinema is not installed");
+    }
+    undisturbed(|| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &demo("--record --fast pids")]).env("TERM", "xterm-256color");
+        let ended = shell.stdin(std::process::Stdio::null()).output().expect("sh starts");
+        assert!(ended.status.success(), "{ended:?}");
+    });
+    let recording = read("target/recordings/pids.cast");
+    assert!(recording.starts_with("{\"version\": 2, "), "{recording}");
+    assert!(recording.contains("with a limit of 20, there is no process"), "{recording}");
 }
 
 #[test]

@@ -39,3 +39,4 @@ mod support;
 mod terminal;
 mod timetable;
 mod unprivileged;
+mod web;
