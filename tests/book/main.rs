@@ -12,6 +12,7 @@
 
 mod checks;
 mod companion;
+mod demo;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod faults;
@@ -21,6 +22,7 @@ mod faults;
 mod house;
 mod import;
 mod lab_vm;
+mod languages;
 mod layers;
 mod lessons;
 mod limits;
@@ -29,10 +31,13 @@ mod narration;
 mod network;
 mod packaging;
 mod pages;
+mod pictures;
 mod quotes;
 mod registry;
 mod started;
 mod storage;
 mod support;
 mod terminal;
+mod timetable;
 mod unprivileged;
+mod web;

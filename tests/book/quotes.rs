@@ -74,6 +74,7 @@ fn compare(
     let (kind, rest) = fence.info.split_once(' ').unwrap_or((&fence.info, ""));
     match kind {
         "console" => return Ok(()), // pages.rs looks after them
+        "mermaid" => return Ok(()), // a browser draws them: scripts/book
         "text" => return no_transcript(fence),
         "rust" | "toml" | "sh" => {}
         _ => return Err((format!("`{kind}` is no kind of block that is tested"), None)),

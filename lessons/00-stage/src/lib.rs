@@ -7,6 +7,7 @@
 //! | file | its question |
 //! |---|---|
 //! | `narrate.rs` | how does a program say what it does, while it does it? |
+//! | `colour.rs` | which colour has which part of a line? |
 //! | `evidence.rs` | when is a claim proved? |
 //! | `child.rs` | how does a second process play its part, and how do we wait for it? |
 //! | `exec.rs` | how does a process become another program? |
@@ -27,6 +28,7 @@
 use std::process::ExitCode;
 
 mod child;
+mod colour;
 mod error;
 mod evidence;
 mod exec;
@@ -45,6 +47,7 @@ mod terminal;
 mod wire;
 
 pub use child::{Child, Cue};
+pub use colour::{Ink, pieces};
 pub use error::{APPARMOR, Error, FAILED, Result};
 pub use evidence::{Check, Evidence, Verdict};
 pub use exec::Program;

@@ -8,11 +8,11 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use colored::Colorize;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, write};
 
+use crate::colour::paint;
 use crate::error::describe;
 use crate::json::object;
 use crate::signals::{self, Signals};
@@ -202,8 +202,7 @@ impl Stage {
             return self.line(&object(&fields));
         }
         let equals = if result.is_empty() { "" } else { " = " };
-        let result = if result.starts_with('-') { result.red() } else { result.green() };
-        self.line(&format!("  {}   {call}{equals}{result}", "→ kernel".cyan()));
+        self.line(&format!("  → kernel   {call}{equals}{result}"));
     }
 
     /// Look at the machine as `who`: each fact is shown as it is seen.
@@ -215,9 +214,7 @@ impl Stage {
     pub fn note(&self, text: &str) {
         match self.voice {
             Voice::Json => self.line(&object(&[("event", "note"), ("text", text)])),
-            _ if self.narrates => {
-                self.line(&format!("  {}", format!("({text})").dimmed()))
-            }
+            _ if self.narrates => self.line(&format!("  ({text})")),
             _ => {}
         }
     }
@@ -244,7 +241,7 @@ impl Stage {
                     [("event", "lesson"), ("name", lesson), ("question", question)];
                 self.line(&object(&fields));
             }
-            _ if self.narrates => self.line(&format!("{} · {question}", lesson.bold())),
+            _ if self.narrates => self.line(&format!("{lesson} · {question}")),
             _ => {}
         }
     }
@@ -254,24 +251,21 @@ impl Stage {
             return self.line(&crate::json::verdict(verdict));
         }
         for check in verdict.checks.iter().filter(|check| !check.holds) {
-            let mark = "✗".red().bold();
-            let (predicted, observed) = (&check.predicted, &check.observed);
-            self.line(&format!(
-                "{mark} {}: expected {predicted}; saw {observed}",
-                check.what
-            ));
+            let (what, predicted) = (&check.what, &check.predicted);
+            let observed = &check.observed;
+            self.line(&format!("✗ {what}: expected {predicted}; saw {observed}"));
         }
         for skipped in &verdict.skipped {
-            self.line(&format!("{} not tried: {skipped}", "○".yellow().bold()));
+            self.line(&format!("○ not tried: {skipped}"));
         }
         let claim = &verdict.claim;
         if verdict.untried() {
             return;
         }
         if verdict.proved() {
-            self.line(&format!("{} {claim}", "✓".green().bold()));
+            self.line(&format!("✓ {claim}"));
         } else {
-            self.line(&format!("{} not proved: {claim}", "✗".red().bold()));
+            self.line(&format!("✗ not proved: {claim}"));
         }
     }
 
@@ -294,6 +288,7 @@ impl Stage {
     /// One line, one write(2): lines of several processes never mix, and strace sees each
     /// narrated line as one record.
     pub(crate) fn line(&self, text: &str) {
+        let text = if self.speaks_json() { text.to_string() } else { paint(text) };
         let bytes = format!("{text}\n").into_bytes();
         let written = match self.voice {
             Voice::Lesson | Voice::Json => self.on_output(|to| write_all(to, &bytes)),
@@ -339,11 +334,7 @@ impl Look<'_> {
                 ];
                 self.stage.line(&object(&fields));
             }
-            _ => self.stage.line(&format!(
-                "  {:<10} {:<10} {value}",
-                self.who.bold(),
-                name
-            )),
+            _ => self.stage.line(&format!("  {:<10} {name:<10} {value}", self.who)),
         }
         self.seen.record(name, value);
         self
@@ -369,10 +360,7 @@ pub(crate) fn remark(text: impl Display) {
 
 /// A line on standard error: `error: …`, `hint: …` or `warning: …`.
 pub(crate) fn complain(label: &str, text: impl Display) {
-    let line = format!(
-        "{}: {text}\n",
-        if label == "hint" { label.cyan() } else { label.red().bold() }
-    );
+    let line = paint(&format!("{label}: {text}")) + "\n";
     // With standard error gone, the exit status has to say it.
     write_all(io::stderr(), line.as_bytes()).ok();
 }

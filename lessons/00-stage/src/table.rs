@@ -3,8 +3,6 @@
 //! As a table, with a bar for each amount. It is for people: programs have had the same as
 //! evidence.
 
-use colored::Colorize;
-
 use crate::Stage;
 
 /// How many characters a whole bar has: two amounts fit into a line of 80 columns.
@@ -34,11 +32,12 @@ impl Stage {
         let names = columns.iter().map(|name| format!("{name:<width$}  "));
         self.line(format!("  {:<10} {}", "", names.collect::<String>()).trim_end());
         for row in rows {
-            let amounts = row.amounts.iter().map(|(share, text)| {
-                format!("{} {text:>TEXT$}  ", bar(*share, WIDTH).cyan())
-            });
+            let amounts = row
+                .amounts
+                .iter()
+                .map(|(share, text)| format!("{} {text:>TEXT$}  ", bar(*share, WIDTH)));
             let amounts = amounts.collect::<String>() + &row.remark;
-            self.line(format!("  {:<10} {amounts}", row.name.bold()).trim_end());
+            self.line(format!("  {:<10} {amounts}", row.name).trim_end());
         }
     }
 }

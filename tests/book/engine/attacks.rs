@@ -374,16 +374,16 @@ fn what_a_privileged_container_mounts_the_host_does_not_see() {
 fn capabilities_and_filters_are_what_was_asked_for() {
     let look =
         "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\n'";
-    let folder = Folder::new("profile");
-    let profile = folder.write(
-        "profile.json",
-        r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
-            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO",
-            "errnoRet": 30, "args": []}]}"#,
-    );
-    let option = format!("seccomp={profile}");
     let sets = |set: &str| format!("CapEff:\t{set}CapBnd:\t{set}");
     undisturbed(|| {
+        let folder = Folder::new("profile");
+        let profile = folder.write(
+            "profile.json",
+            r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+                "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO",
+                "errnoRet": 30, "args": []}]}"#,
+        );
+        let option = format!("seccomp={profile}");
         for (flags, said) in [
             (&[][..], sets("00000000a80425fb") + "NoNewPrivs:\t1Seccomp:\t2"),
             (

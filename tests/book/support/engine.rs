@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{processes, program};
+use super::{must_have_turn, processes, program};
 
 /// A folder on the disk that goes with the test. Not under /tmp or /run: these the
 /// container has for itself.
@@ -32,6 +32,7 @@ impl Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (ours, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let name = format!("{folder}/fakedocker-{what}-{ours}-{count}");
+        must_have_turn(&name);
         fs::create_dir(&name).expect("root can write there");
         Folder(name.into())
     }

@@ -9,6 +9,7 @@ pub mod items;
 pub mod layout;
 pub mod machine;
 pub mod narration;
+pub mod picture;
 pub mod processes;
 pub mod registry;
 pub mod rootfs;
@@ -20,6 +21,7 @@ pub mod tmux;
 pub mod town;
 pub mod wait;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,10 +30,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
+thread_local! {
+    /// Whether this thread has a [`Turn`].
+    static HAS_TURN: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The machine is ours as long as we hold this.
 pub struct Turn {
     _machine: Flock<File>,
     _thread: MutexGuard<'static, ()>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        HAS_TURN.set(false);
+    }
+}
+
+/// What `what` makes would be taken for something that another test has left. The threads that a
+/// test starts have no name: they are its own business.
+pub fn must_have_turn(what: &str) {
+    let has = HAS_TURN.get() || std::thread::current().name().is_none();
+    assert!(has, "{what} is made outside of `undisturbed`, or of a `turn`");
 }
 
 /// Tests that run our programs take turns: what one leaves behind must not be taken for
@@ -47,6 +67,7 @@ pub fn turn() -> Turn {
     let run = File::open("/run").expect("/run is there");
     let locked = Flock::lock(run, FlockArg::LockExclusive);
     let _machine = locked.map_err(|(_, errno)| errno).expect("/run can be locked");
+    HAS_TURN.set(true);
     Turn { _machine, _thread }
 }
 
@@ -104,7 +125,13 @@ pub fn sources(folder: &str) -> Vec<String> {
 
 /// The pages of the book.
 pub fn pages() -> Vec<String> {
-    let at_top = ["README.md", "get-started.md", "tutorial.md", "ARCHITECTURE.md"];
+    let at_top = [
+        "README.md",
+        "get-started.md",
+        "instructor.md",
+        "tutorial.md",
+        "ARCHITECTURE.md",
+    ];
     let is_page = |file: &String| {
         at_top.contains(&file.as_str())
             || (file.starts_with("lessons/") && file.ends_with("/README.md"))

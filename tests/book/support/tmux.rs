@@ -91,6 +91,13 @@ impl Terminal {
         String::from_utf8_lossy(&shown).trim_end().to_string()
     }
 
+    /// What is on the pane to the right, if there is one.
+    pub fn beside(&self) -> String {
+        let shown = self.tmux(&["capture-pane", "-p", "-t", ":.1"]).output();
+        let shown = shown.expect("tmux is installed").stdout;
+        String::from_utf8_lossy(&shown).trim_end().to_string()
+    }
+
     /// Wait until `text` is on the screen.
     pub fn await_text(&self, text: &str) {
         self.await_screen(text, |screen| screen.contains(text));
