@@ -21,6 +21,11 @@ fn a_lesson_is_typed_and_waits_for_a_key() {
     undisturbed(|| {
         let mut terminal = Terminal::open();
         terminal.enter(&demo("--fast uts"));
+        // What fails without the lesson is passed over.
+        for typed in [">     echo \"all are on $(hostname) now\"'", "$ hostname"] {
+            terminal.await_last(typed);
+            terminal.write("s");
+        }
         terminal.await_last("$ sudo target/debug/uts -- hostname");
         assert!(!terminal.screen().contains("→ kernel"), "{}", terminal.screen());
         terminal.write(" ");
@@ -43,6 +48,10 @@ fn the_host_is_seen_beside_the_lesson() {
     undisturbed(|| {
         let mut terminal = Terminal::open();
         terminal.enter(&demo("--tmux --step --fast 3"));
+        for typed in ["$ sleep 1000 &", "$ sudo unshare --uts --ipc sh -c", "$ wait $!"] {
+            terminal.await_text(typed);
+            terminal.write("s");
+        }
         terminal.await_text("$ sudo target/debug/pid --step");
         terminal.await_screen("the host's pane", |_| {
             terminal.beside().contains("the host, lesson pid")
