@@ -142,6 +142,19 @@ fn contains_in_order(text: &str, pieces: &[&str]) -> bool {
 }
 
 #[test]
+fn every_claim_has_hints_in_three_grades() {
+    for lesson in Lesson::all() {
+        for check in &lesson.checks {
+            let grades =
+                ["hint", "explain", "code"].map(|grade| text(check, grade).trim());
+            let told: std::collections::BTreeSet<_> = grades.into_iter().collect();
+            let (name, claim) = (&lesson.name, text(check, "claim"));
+            assert!(told.len() == 3 && !told.contains(""), "{name}, {claim}: {grades:?}");
+        }
+    }
+}
+
+#[test]
 fn every_solution_passes() {
     assert_solutions_pass(&Lesson::those(false));
 }

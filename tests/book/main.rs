@@ -11,6 +11,7 @@
 )]
 
 mod checks;
+mod companion;
 mod demo;
 mod engine;
 #[cfg(target_arch = "x86_64")]

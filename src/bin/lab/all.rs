@@ -71,7 +71,8 @@ impl Outcome {
             return Outcome::Passes(verdict.into());
         }
         let refuted = said.lines().find_map(|line| line.strip_prefix("✗ "));
-        let error = complained.lines().find(|line| line.starts_with("error: "));
+        // Cargo may have had something to say before us.
+        let error = complained.lines().rfind(|line| line.starts_with("error: "));
         match (output.status.code(), refuted, error) {
             (Some(1), Some(claim), _) => {
                 Outcome::Fails(format!("{verdict}; the first that does not: {claim}"))

@@ -57,6 +57,10 @@ struct Cli {
     what: Option<What>,
 }
 
+const STATUS: &str = "\
+The exit status is 0 if all claims hold, 1 if one does not, 77 if this machine lacks what the
+lesson needs, and 125 if there was nothing to check.";
+
 const PROGRESS: &str = "\
 What you have done is kept in the folder .lab at the course's top, or in $LAB_FOLDER.";
 
@@ -66,6 +70,7 @@ enum What {
     ///
     /// The program starts a shell that reads standard input, inside what the lesson asks
     /// for. It is asked through that shell, and looked at from outside.
+    #[command(after_long_help = STATUS)]
     Check(Check),
     /// Check an exercise again whenever it is saved
     Watch {

@@ -203,6 +203,9 @@ impl Program {
 
     /// Take in the next event. False if none came in time, or none can come any more.
     fn await_event(&mut self, deadline: Instant) -> bool {
+        if self.ended.is_some() && self.open_pipes == 0 {
+            return false;
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         match self.events.recv_timeout(left) {
             Ok(Event::Output(bytes)) => self.heard.extend(bytes),

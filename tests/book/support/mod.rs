@@ -1,6 +1,7 @@
 //! What do the tests stand on?
 
 pub mod console;
+pub mod course;
 pub mod engine;
 #[cfg(target_arch = "x86_64")]
 pub mod faults;
