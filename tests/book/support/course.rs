@@ -145,8 +145,12 @@ impl Course {
     /// `sudo lab ARGS`, started, and heard line by line.
     pub fn start(&self, args: &[&str]) -> Talk {
         let mut command = self.sudo_command(args);
-        let mut child =
-            command.stdout(Stdio::piped()).process_group(0).spawn().expect("lab starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("lab starts");
         let lines = listen(child.stdout.take().expect("it is piped"));
         Talk { child, lines }
     }
