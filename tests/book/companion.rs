@@ -347,7 +347,8 @@ fn a_dry_run_says_what_would_go_and_changes_nothing() {
 fn who_is_not_root_is_told_that_root_may_have_left_something() {
     undisturbed(|| {
         let told = Course::with(&[]).lab(&["clean"]);
-        let (told, advice) = (&told.assert_status(0).out, "sudo target/debug/lab clean\n");
+        let (told, advice) =
+            (&told.assert_status(0).out, "sudo target/debug/lab clean\n");
         assert!(told.starts_with("nothing of yours to clean; "), "{told}");
         assert!(told.ends_with(advice), "{told}");
     });
