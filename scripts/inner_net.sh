@@ -18,6 +18,11 @@ fail() { # WHAT HINT
 [ "$(id -u)" -eq 0 ] || fail "only root may change the network" "sudo $0 $*"
 ip link show eth0 > /dev/null 2>&1 ||
     fail "there is no eth0 in here" "on the host: sudo scripts/host_net.sh $$"
+# A machine may have an eth0 as well, by which it reaches the world: that one is left alone.
+other=$(ip address show dev eth0 | grep 'inet ' | grep -v "inet $address " | head -n 1)
+[ -z "$other" ] ||
+    fail "eth0 has the address $(echo "$other" | cut -d ' ' -f 6) already: it is not the container's" \
+        "run this inside, as the last line of host_net.sh PID says"
 # Without this, not even our own 127.0.0.1 answers.
 ip link set lo up
 ip address show dev eth0 | grep -q "inet $address " || ip address add "$address" dev eth0

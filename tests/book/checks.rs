@@ -28,22 +28,35 @@ pub struct Lesson {
 
 impl Lesson {
     fn all() -> Vec<Lesson> {
-        lessons().iter().map(|folder| Lesson::read(folder)).collect()
+        let all = lessons();
+        let all = all.iter().map(|folder| Lesson::read(folder));
+        all.chain([Lesson::last()]).collect()
+    }
+
+    /// To write `contain()` is the last exercise, and no lesson.
+    fn last() -> Lesson {
+        Lesson::of("contain", "examples/check.toml")
     }
 
     /// Those about limits are checked in tests/book/limits/checks.rs, in VMs, too.
     pub fn those(about_limits: bool) -> Vec<Lesson> {
         let is_one = |folder: &&String| is_about_a_limit(folder) == about_limits;
-        lessons().iter().filter(is_one).map(|folder| Lesson::read(folder)).collect()
+        let all = lessons();
+        let those = all.iter().filter(is_one).map(|folder| Lesson::read(folder));
+        those.chain((!about_limits).then(Lesson::last)).collect()
     }
 
     fn read(folder: &str) -> Lesson {
-        let file = top().join("lessons").join(folder).join("check.toml");
+        let (_, name) = folder.split_once('-').expect("NN-NAME");
+        Lesson::of(name, &format!("lessons/{folder}/check.toml"))
+    }
+
+    fn of(name: &str, file: &str) -> Lesson {
+        let file = top().join(file);
         let text = std::fs::read_to_string(&file)
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let table: toml::Table = text.parse().expect("check.toml is TOML");
         let list = |key| table.get(key).and_then(Value::as_array).cloned();
-        let (_, name) = folder.split_once('-').expect("NN-NAME");
         Lesson {
             name: name.to_string(),
             checks: list("check").unwrap_or_default(),

@@ -20,6 +20,7 @@ const TOP: &[&str] = &[
     "README.md",
     "clippy.toml",
     "benches",
+    "examples",
     "fuzz",
     "get-started.md",
     "instructor.md",
@@ -65,7 +66,8 @@ fn sources(of: impl Fn(&str) -> bool) -> Vec<String> {
 }
 
 fn is_exercise(file: &str) -> bool {
-    file.starts_with("lessons/") && file.ends_with("-exercise.rs")
+    let is_ours = file.starts_with("lessons/") || file.starts_with("examples/");
+    is_ours && file.ends_with("-exercise.rs")
 }
 
 fn is_lesson_library(file: &str) -> bool {

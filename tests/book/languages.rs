@@ -187,6 +187,20 @@ const PARTS: [&str; 8] = [
     "## For the instructor",
 ];
 
+/// HTML has its own word for code: Markdown's is shown as it stands.
+#[test]
+fn a_question_has_no_markdown() {
+    let mut faults = Vec::new();
+    for page in translated().into_iter().flat_map(|page| [chinese(&page), page]) {
+        let Ok(text) = fs::read_to_string(support::top().join(&page)) else { continue };
+        let questions = text.split("<summary>").skip(1);
+        let questions = questions.filter_map(|rest| rest.split("</summary>").next());
+        let wrong = questions.filter(|question| question.contains('`'));
+        faults.extend(wrong.map(|question| format!("{page}: {question}")));
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
 #[test]
 fn a_lessons_page_has_all_its_parts_in_order() {
     let mut faults = Vec::new();

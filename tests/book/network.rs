@@ -105,6 +105,11 @@ fn what_the_scripts_cannot_do_is_told_with_a_hint() {
         let container = site.container(&["--bare"]);
         let (host_net, inner_net) = (script("host_net.sh"), script("inner_net.sh"));
         let before = site.look();
+        // As many machines have one.
+        let on_a_machine = format!(
+            "ip link add eth0 type veth peer eth1 && ip address add 198.51.100.7/24 dev eth0
+            sh {inner_net}; status=$?; ip link del eth0; exit $status"
+        );
         let as_nobody = format!("setpriv --reuid=65534 bash -s down < {host_net}");
         let cases = [
             (&site.host, as_nobody, "only root"),
@@ -121,6 +126,7 @@ fn what_the_scripts_cannot_do_is_told_with_a_hint() {
                 "198.51.100.0/24 is in use",
             ),
             (&container, format!("busybox sh {inner_net}"), "there is no eth0 in here"),
+            (&container, on_a_machine, "has the address 198.51.100.7/24 already"),
         ];
         for (place, script, what) in cases {
             let output = place.run(&script);

@@ -22,7 +22,7 @@ pub fn hint(lesson: &Lesson, grade: Option<usize>) -> Result<bool> {
     let shown = grade.min(most);
     tell(format!("{name} · {}\n", refuted.claim))?;
     if let Some(hint) = refuted.hints.get(shown.saturating_sub(1)) {
-        tell(format!("hint {shown} of {most}: {hint}"))?;
+        tell(format!("hint {shown} of {most}: {}", set(hint)))?;
     }
     if shown < most {
         tell(format!("more: {} hint {name}", lab()))?;
@@ -35,6 +35,15 @@ pub fn hint(lesson: &Lesson, grade: Option<usize>) -> Result<bool> {
         notes.write(Path::new("/proc"))?;
     }
     Ok(true)
+}
+
+/// Several lines, as of code, stand by themselves.
+fn set(hint: &str) -> String {
+    if !hint.contains('\n') {
+        return hint.to_string();
+    }
+    let lines = hint.lines().map(|line| format!("\n    {line}"));
+    format!("\n{}\n", lines.collect::<String>())
 }
 
 fn nothing_refuted(lesson: &Lesson, checked: bool) -> Result<bool> {

@@ -1,12 +1,16 @@
 //! Which lessons are there, and where is the student's own work?
 //!
 //! A lesson that can be checked is a folder `lessons/NN-NAME` with a check.toml; the
-//! student's work is the example `NAME-exercise` beside it.
+//! student's work is the example `NAME-exercise` beside it. The last exercise, to write
+//! `contain()`, is in `examples`, at the course's top.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use stage::{Error, Result};
+
+/// Where the last exercise is, from the course's top.
+const LAST: &str = "examples";
 
 /// A lesson that can be checked.
 pub struct Lesson {
@@ -31,7 +35,18 @@ impl Lesson {
 
     /// The file with the questions.
     pub fn questions(&self) -> PathBuf {
-        self.top.join(&self.folder).join("check.toml")
+        let folder = if self.is_last() { Path::new(LAST) } else { &self.folder };
+        self.top.join(folder).join("check.toml")
+    }
+
+    /// What to read first, from the course's top.
+    pub fn page(&self) -> PathBuf {
+        if self.is_last() { "src/run.rs".into() } else { self.folder.join("README.md") }
+    }
+
+    /// Whether it is the exercise at the course's end, which is the engine's, not a lesson's.
+    fn is_last(&self) -> bool {
+        self.folder.as_os_str().is_empty()
     }
 
     /// The student's own work, from the course's top.
@@ -83,8 +98,10 @@ pub fn all() -> Result<Vec<Lesson>> {
             lessons.push(Lesson { number, name: short, folder, top: top.clone() });
         }
     }
-    lessons.retain(|lesson| lesson.questions().is_file());
     lessons.sort_by(|one, other| one.folder.cmp(&other.folder));
+    let (number, name) = ("26".to_string(), "contain".to_string());
+    lessons.push(Lesson { number, name, folder: PathBuf::new(), top });
+    lessons.retain(|lesson| lesson.questions().is_file());
     Ok(lessons)
 }
 

@@ -45,10 +45,10 @@ fn line(lesson: &Lesson, record: &Record, state: State) -> Result<String> {
 
 /// What to do for the first lesson that is not done.
 fn advise(lesson: &Lesson, state: State) -> Result<()> {
-    let (name, folder) = (&lesson.name, lesson.folder.display());
+    let name = &lesson.name;
     tell(format!("\nnext: lesson {}, {name}", lesson.number.trim_start_matches('0')))?;
     if state == State::New {
-        tell(format!("  read    {folder}/README.md"))?;
+        tell(format!("  read    {}", lesson.page().display()))?;
     }
     if state != State::Changed {
         tell(format!("  write   {}", lesson.exercise().display()))?;

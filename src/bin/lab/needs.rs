@@ -4,7 +4,7 @@ use fakedocker::machine::Finding;
 
 /// Topics and names of findings, as in src/machine.rs. A lesson that is not here needs nothing
 /// of its own; what is only measured or explained where it is there, is not here either.
-const NEEDS: [(&str, &[(&str, &str)]); 25] = [
+const NEEDS: [(&str, &[(&str, &str)]); 26] = [
     ("uts", &[("namespaces", "uts")]),
     ("ipc", &[("namespaces", "ipc"), ("tools", "ipcmk")]),
     ("pid", &[("namespaces", "pid")]),
@@ -30,6 +30,7 @@ const NEEDS: [(&str, &[(&str, &str)]); 25] = [
     ("seccomp", &[("guards", "seccomp")]),
     ("init", &[("namespaces", "pid")]),
     ("tty", &[("files", "terminals")]),
+    ("contain", &[("cgroups", "pids"), ("files", "overlay"), ("guards", "seccomp")]),
 ];
 
 /// What the machine lacks for `lesson`, in words: nothing if it runs here.

