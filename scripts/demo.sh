@@ -3,7 +3,7 @@
 # before each one runs. Any key runs it, `s` passes it over, `q` ends the demonstration.
 #
 #   scripts/demo.sh LESSON              LESSON is a name or a number: uts, or 1
-#   scripts/demo.sh --tmux LESSON       beside it, what the host sees meanwhile
+#   scripts/demo.sh --tmux LESSON       beside or below it, what the host sees meanwhile
 #   scripts/demo.sh --step LESSON       the lesson itself waits before each request, too
 #   scripts/demo.sh --record LESSON     into target/recordings/LESSON.cast, with asciinema
 #   scripts/demo.sh --list              which lessons there are
@@ -102,6 +102,10 @@ commands_of_page() {
 
 paint() { printf '\e[%sm%s\e[0m' "$1" "$2"; }
 
+echo_keys() { # on or off: whether the terminal shows what is typed
+    [[ ! -t 0 ]] || if [[ $1 == on ]]; then stty echo; else stty -echo; fi
+}
+
 type_out() { # TEXT
     local at
     for ((at = 0; at < ${#1}; at++)); do
@@ -154,8 +158,11 @@ perform_command() { # WHO COMMAND
         printf '\n%s\n' "$(paint 2 "# $part")"
         part=''
     fi
+    # Who presses the key too early does not want to see it among the command's letters.
+    echo_keys off
     show_command "$command"
     told=$(await_key)
+    echo_keys on
     echo
     case $told in
         q) exit 0 ;;
@@ -183,7 +190,8 @@ perform() {
 
 # --- where
 
-# In tmux already: another pane beside this one. Else a tmux of our own, with this in it.
+# In tmux already: another pane beside this one, or below it where that would not leave us 80
+# columns. Else a tmux of our own, with this in it.
 side_by_side() {
     command -v tmux > /dev/null || fail "tmux is not installed" "sudo apt install tmux"
     command -v watch > /dev/null || fail "watch is not installed" "sudo apt install procps"
@@ -193,8 +201,10 @@ side_by_side() {
     fi
     local view
     view="echo 'the host, lesson $lesson'; echo; $(host_view)"
-    beside=$(tmux split-window -h -d -l '42%' -P -F '#{pane_id}' watch -t -n 1 "$view")
-    trap 'tmux kill-pane -t "$beside" 2> /dev/null || true' EXIT
+    local split=(-h -l '42%')
+    [[ $(tmux display-message -p '#{window_width}') -ge 140 ]] || split=(-v -l '30%')
+    beside=$(tmux split-window "${split[@]}" -d -P -F '#{pane_id}' watch -t -n 1 "$view")
+    trap 'echo_keys on; tmux kill-pane -t "$beside" 2> /dev/null || true' EXIT
     perform
 }
 
@@ -226,6 +236,7 @@ find_lesson
 may_run
 # A Ctrl-C is the command's, as in a shell.
 trap : INT
+trap 'echo_keys on' EXIT
 if [[ $record ]]; then
     record_it
 elif [[ $tmux ]]; then

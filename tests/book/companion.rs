@@ -71,7 +71,11 @@ fn hints_come_in_three_grades() {
         assert!(early.assert_status(125).assert_one_error().contains("not checked yet"));
         let check = course.sudo(&["check", "own"]);
         assert_eq!(check.assert_status(1).out.lines().rev().nth(2), Some(GRADES[0]));
-        assert!(check.out.contains("\nmore: lab hint own\n"), "{}", check.out);
+        assert!(
+            check.out.contains("\nmore: target/debug/lab hint own\n"),
+            "{}",
+            check.out
+        );
 
         let hint = |args: &[&str]| {
             let ending = course.lab(&[&["hint", "own"], args].concat());
@@ -107,7 +111,7 @@ fn a_solution_is_shown_to_who_has_tried() {
             "{}",
             early.out
         );
-        assert_eq!(early.out.lines().count(), 1);
+        assert_eq!(early.out.lines().count(), 2);
         let anyway = course.lab(&["solution", "uts", "--anyway"]);
         let path = "lessons/01-uts/examples/uts-solution.rs";
         let expected = format!("{path}\n\n{}", course.read(path));
@@ -336,6 +340,29 @@ fn a_dry_run_says_what_would_go_and_changes_nothing() {
         before.assert_same(&kinds.collect::<Vec<_>>());
         assert_eq!(format!("this would be taken back:\n{}", lab(&[])), would);
         assert!(lab(&["--dry-run"]).starts_with("nothing to clean"));
+    });
+}
+
+#[test]
+fn who_is_not_root_is_told_that_root_may_have_left_something() {
+    undisturbed(|| {
+        let told = Course::with(&[]).lab(&["clean"]);
+        let (told, advice) =
+            (&told.assert_status(0).out, "sudo target/debug/lab clean\n");
+        assert!(told.starts_with("nothing of yours to clean; "), "{told}");
+        assert!(told.ends_with(advice), "{told}");
+    });
+}
+
+#[test]
+fn a_lesson_is_called_by_its_name_its_number_or_its_folder() {
+    undisturbed(|| {
+        let course = Course::with(&["01-uts"]);
+        for name in ["uts", "1", "01", "01-uts"] {
+            let solution = course.lab(&["solution", name, "--anyway"]);
+            assert!(solution.assert_status(0).out.contains("Lesson 1"), "{name}");
+        }
+        course.lab(&["solution", "0", "--anyway"]).assert_status(125).assert_one_error();
     });
 }
 

@@ -18,6 +18,7 @@ use crate::program::Program;
 use crate::progress::{Notes, Refuted};
 use crate::questions::{Check, Place, Questions};
 use crate::silence::Silence;
+use crate::student;
 use crate::witness;
 
 /// What is checked.
@@ -50,9 +51,11 @@ pub fn check(lesson: &Lesson, subject: Subject, patience: Duration) -> Result<bo
         Subject::Ours(kind) => exercise::build(lesson, kind)?,
         Subject::Program(argv) => argv,
     };
+    // Where we go we are called otherwise.
+    let more = notes.as_ref().map(|_| format!("{} hint {}", student::lab(), lesson.name));
     tell(format!("{} · {}\n", lesson.name, questions.question))?;
     let mut report = examine(&questions, &argv, patience)?;
-    report.verdict(&lesson.name, notes.is_some())?;
+    report.verdict(&lesson.name, more)?;
     let holds = report.refuted.is_none();
     if let Some(mut notes) = notes {
         match report.refuted {
@@ -182,7 +185,8 @@ impl Report {
         self.refuted.get_or_insert_with(|| Refuted { hints, ..Refuted::of(claim) });
     }
 
-    fn verdict(&mut self, lesson: &str, keeps: bool) -> Result<()> {
+    /// All in all; the command that tells `more` than the first hint.
+    fn verdict(&mut self, lesson: &str, more: Option<String>) -> Result<()> {
         let (held, claims) = (self.held, self.claims);
         let Some(refuted) = &mut self.refuted else {
             return tell(format!("\n✓ {lesson}: all {claims} claims hold"));
@@ -190,8 +194,8 @@ impl Report {
         (refuted.held, refuted.claims) = (held, claims);
         let hint = refuted.hints.first().map_or("", |hint| hint);
         tell(format!("\nhint: {hint}"))?;
-        if keeps && refuted.hints.len() > 1 {
-            tell(format!("more: lab hint {lesson}"))?;
+        if let Some(more) = more.filter(|_| refuted.hints.len() > 1) {
+            tell(format!("more: {more}"))?;
         }
         tell(format!("✗ {lesson}: {held} of {claims} claims hold"))
     }

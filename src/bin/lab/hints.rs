@@ -25,9 +25,9 @@ pub fn hint(lesson: &Lesson, grade: Option<usize>) -> Result<bool> {
         tell(format!("hint {shown} of {most}: {}", set(hint)))?;
     }
     if shown < most {
-        tell(format!("more: lab hint {name}"))?;
+        tell(format!("more: {} hint {name}", lab()))?;
     } else {
-        tell(format!("that is all: `lab solution {name}` shows one way to do it"))?;
+        tell(format!("that is all: `{} solution {name}` shows one way to do it", lab()))?;
     }
     if refuted.shown < shown {
         let mut notes = Notes::open(lesson)?;
@@ -59,11 +59,9 @@ fn nothing_refuted(lesson: &Lesson, checked: bool) -> Result<bool> {
 pub fn solution(lesson: &Lesson, anyway: bool) -> Result<bool> {
     let name = &lesson.name;
     if !progress::read(lesson)?.checked && !anyway {
-        tell(format!(
-            "try it first: `{}{} check {name}`; or see it anyway: `lab solution {name} --anyway`",
-            sudo(),
-            lab()
-        ))?;
+        let (sudo, lab) = (sudo(), lab());
+        tell(format!("try it first: `{sudo}{lab} check {name}`"))?;
+        tell(format!("or see it anyway: `{lab} solution {name} --anyway`"))?;
         return Ok(false);
     }
     let file = lesson.solution();

@@ -25,6 +25,14 @@ pub struct Lesson {
 }
 
 impl Lesson {
+    /// Whether `name` is this one: `uts`, `1`, `01` and `01-uts` are the same.
+    fn is_called(&self, name: &str) -> bool {
+        let number = self.number.as_str();
+        let folder = self.folder.file_name().unwrap_or_default();
+        [&self.name, number, number.trim_start_matches('0')].contains(&name)
+            || folder == name
+    }
+
     /// The file with the questions.
     pub fn questions(&self) -> PathBuf {
         let folder = if self.is_last() { Path::new(LAST) } else { &self.folder };
@@ -65,10 +73,10 @@ impl Lesson {
     }
 }
 
-/// The lesson called `name`.
+/// The lesson called `name`: by its name, its number or its folder's name.
 pub fn find(name: &str) -> Result<Lesson> {
     let mut known = all()?;
-    if let Some(at) = known.iter().position(|lesson| lesson.name == name) {
+    if let Some(at) = known.iter().position(|lesson| lesson.is_called(name)) {
         return Ok(known.swap_remove(at));
     }
     let names: Vec<_> = known.iter().map(|lesson| lesson.name.as_str()).collect();

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, value_parser};
+use fakedocker::sys;
 use stage::Result;
 
 mod all;
@@ -211,8 +212,16 @@ fn clean(args: &Clean) -> Result<bool> {
     for line in &done {
         stage::tell(line)?;
     }
-    if done.is_empty() {
-        stage::tell("nothing to clean: no killed lesson or engine has left anything")?;
+    if !done.is_empty() {
+        return Ok(true);
     }
+    if !sys::is_root() {
+        let by_root = format!("sudo {} clean", student::lab());
+        stage::tell(format!(
+            "nothing of yours to clean; for what ran as root: {by_root}"
+        ))?;
+        return Ok(true);
+    }
+    stage::tell("nothing to clean: no killed lesson or engine has left anything")?;
     Ok(true)
 }

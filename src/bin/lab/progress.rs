@@ -47,6 +47,12 @@ impl Refuted {
     pub fn of(claim: &str) -> Refuted {
         Refuted { claim: claim.to_string(), ..Refuted::default() }
     }
+
+    /// Whether the `other` is the same, seen once more. A program may fall silent for one
+    /// reason today and for another tomorrow: what to write is not the same then.
+    fn is_as(&self, other: &Refuted) -> bool {
+        self.claim == other.claim && self.hints.last() == other.hints.last()
+    }
 }
 
 /// How far the student is with a lesson.
@@ -82,7 +88,7 @@ impl Record {
     /// The student's own `exercise`, if that it was, has failed: what was refuted.
     pub fn refute(&mut self, exercise: Option<&str>, mut refuted: Refuted) {
         // Who fails at the same place again wants to know more, not the same.
-        let before = self.refuted.take().filter(|before| before.claim == refuted.claim);
+        let before = self.refuted.take().filter(|before| before.is_as(&refuted));
         let seen = before.map_or(1, |before| before.shown.max(1));
         refuted.shown = seen.min(refuted.hints.len());
         (self.checked, self.refuted) = (true, Some(refuted));
@@ -183,6 +189,12 @@ mod tests {
         record.refute(None, refuted("a name"));
         assert_eq!(shown(&record), 3);
         record.refute(None, refuted("another"));
+        assert_eq!(shown(&record), 1);
+        // The same claim, and another reason.
+        record.show(3);
+        let mut other = refuted("another");
+        other.hints[2] = "four".into();
+        record.refute(None, other);
         assert_eq!(shown(&record), 1);
     }
 }

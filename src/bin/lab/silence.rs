@@ -16,8 +16,8 @@ pub struct Silence {
 const NO_SHELL: [&str; 2] = [
     "lab types its questions into your program's standard input, and reads the answers from its \
      standard output. So your program prepares what the lesson asks for, and then becomes a \
-     shell, or starts one as its child and waits for it. What it wrote itself before it ended \
-     stands above, behind `|`",
+     shell, or starts one as its child and waits for it. What it wrote itself before it ended, \
+     `lab check` shows behind `|`",
     "in Rust, `Err(Command::new(\"/bin/sh\").exec().into())` becomes a shell, and \
      `Command::new(\"/bin/sh\").status()?` starts one and waits for it; in C, \
      `execl(\"/bin/sh\", \"sh\", NULL)` and `waitpid(child, NULL, 0)`",
@@ -27,8 +27,8 @@ const NO_SHELL: [&str; 2] = [
 const UNWRITTEN: &str = "not yet implemented";
 
 const TO_WRITE: [&str; 2] = [
-    "a function of your exercise is still `todo!()`, which ends the program where it stands. The \
-     line above, behind `|`, says which one: write its body, and save the file",
+    "a function of your exercise is still `todo!()`, which ends the program where it stands. \
+     `lab check` shows which one, behind `|`: write its body, and save the file",
     "the comment above the function says what it has to do, and the head of the file which \
      manual pages to read; most are one call, and its result is what the function returns",
 ];

@@ -4,12 +4,12 @@
 //! the student's: root has no toolchain, and must own nothing in the course.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{PermissionsExt, fchown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fakedocker::sys;
@@ -29,14 +29,18 @@ pub fn command(program: &str) -> Command {
         home = sys::home_of(uid);
         command.uid(uid).gid(gid).envs(home.as_ref().map(|home| ("HOME", home)));
     }
-    // sudo's own PATH leaves out where rustup puts things.
-    let mut path = env::var_os("PATH").unwrap_or_default();
-    if let Some(home) = home {
-        path.push(":");
-        path.push(home.join(".cargo/bin"));
-    }
-    command.env("PATH", path);
+    command.env("PATH", path(home.map(|home| home.join(".cargo/bin"))));
     command
+}
+
+/// Where programs are found, and in the `folder` of rustup's. sudo's own PATH leaves that out,
+/// and a student's begins with it: a system's cargo may be an old one.
+fn path(folder: Option<PathBuf>) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let at = if caller().is_some() { 0 } else { folders.len() };
+    folders.splice(at..at, folder);
+    env::join_paths(folders).unwrap_or(path)
 }
 
 /// What to type in front of a program that needs root.
@@ -44,13 +48,17 @@ pub fn sudo() -> &'static str {
     if sys::is_root() && caller().is_none() { "" } else { "sudo " }
 }
 
-/// How the student calls us, as from the shell.
+/// How the student calls us, as from the shell. sudo's own PATH says where it finds us, too.
 pub fn lab() -> String {
     let ours = env::current_exe().unwrap_or_default();
     let here = env::current_dir().unwrap_or_default();
+    let path = env::var_os("PATH").unwrap_or_default();
     match ours.strip_prefix(&here) {
         Ok(near) => near.display().to_string(),
-        Err(_) => "lab".into(),
+        Err(_) if env::split_paths(&path).any(|folder| folder.join("lab") == ours) => {
+            "lab".into()
+        }
+        Err(_) => ours.display().to_string(),
     }
 }
 
