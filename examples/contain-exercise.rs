@@ -50,8 +50,8 @@ fn change_root(stage: &Stage, room: &Path) -> Result<()> {
     todo!("stack the layers in {}", room.display())
 }
 
-/// Keep what Docker leaves to a container's root: lessons 22 (`Set::named(&caps::DOCKER)`, in the bounding set,
-/// too, and no new privileges) and 23 (the built-in profile).
+/// Keep what Docker leaves to a container's root: lessons 22 (`Set::named(&caps::DOCKER)`, in the
+/// bounding set, too, and no new privileges) and 23 (the built-in profile).
 fn give_up_rights(stage: &Stage) -> Result<()> {
     todo!("give up what a container does not need")
 }

@@ -304,6 +304,29 @@ fn the_doctor_names_what_is_to_be_installed() {
     });
 }
 
+/// In its check.toml, so that nobody has to touch Rust for it.
+#[test]
+fn a_lesson_says_itself_what_it_needs() {
+    undisturbed(|| {
+        let course = Course::with(&[]);
+        let check = "lessons/99-own/check.toml";
+        let (path, text) = (course.at(check), course.read(check));
+        let needs = |need: &str| {
+            let needs = format!("needs = [{need:?}]\n{text}");
+            std::fs::write(&path, needs).expect("it is the test's own");
+        };
+        needs("cgroups memory");
+        let covered = "mount -t tmpfs tmpfs /sys/fs/cgroup";
+        let refused = course.sudo_after(covered, &["check", "own"]);
+        let error = refused.assert_status(77).assert_one_error();
+        assert!(error.contains("this machine lacks memory (cgroups)"), "{error}");
+        needs("luck");
+        let refused = course.sudo(&["check", "own"]);
+        let error = refused.assert_status(125).assert_one_error();
+        assert!(error.contains("\"luck\" cannot be needed"), "{error}");
+    });
+}
+
 fn json(ending: &Ending) -> Value {
     serde_json::from_str(&ending.out)
         .unwrap_or_else(|error| panic!("{error}: {ending:#?}"))

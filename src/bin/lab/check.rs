@@ -37,7 +37,7 @@ pub fn check(lesson: &Lesson, subject: Subject, patience: Duration) -> Result<bo
             Error::input("a check looks at other processes from outside, as root");
         return Err(error.hint("run it with sudo"));
     }
-    doctor::admit(lesson)?;
+    doctor::admit(&questions.needs)?;
     // The text that is judged is the one from which the program is built.
     let text = match subject {
         Subject::Ours(Kind::Exercise) => Some(lesson.read(&lesson.exercise())?),

@@ -6,6 +6,7 @@ use stage::{Error, Result, tell};
 
 use crate::lessons::{self, Lesson};
 use crate::needs;
+use crate::questions::Questions;
 use crate::student;
 
 /// The exit status of what this machine cannot try.
@@ -42,10 +43,10 @@ pub fn doctor(json: bool) -> Result<bool> {
 }
 
 /// Refuse what this machine cannot try, with the exit status of a lesson that it cannot try.
-pub fn admit(lesson: &Lesson) -> Result<()> {
+pub fn admit(needs: &[String]) -> Result<()> {
     let mut findings = machine::needed(student::caller());
     findings.extend(tools::look().0);
-    let lacks = needs::lacks(&lesson.name, &findings);
+    let lacks = needs::lacks(needs, &findings)?;
     if lacks.is_empty() {
         return Ok(());
     }
@@ -58,12 +59,8 @@ fn examine() -> Result<Report> {
     let (tools, packages) = tools::look();
     let mut findings = machine::needed(student::caller());
     findings.extend(machine::wanted().into_iter().chain(tools).chain([cargo()]));
-    let lessons = lessons::all()?.into_iter().map(|lesson| {
-        let lacks = needs::lacks(&lesson.name, &findings);
-        let number = lesson.number.parse().unwrap_or_default();
-        Fitness { number, name: lesson.name, runs: lacks.is_empty(), lacks }
-    });
-    let lessons = lessons.collect();
+    let fitness = |lesson| Fitness::of(lesson, &findings);
+    let lessons = lessons::all()?.into_iter().map(fitness).collect::<Result<_>>()?;
     let install = (!packages.is_empty()).then(|| match Manager::here() {
         Some(manager) => manager.command(&packages),
         None => format!("install the packages that have: {}", packages.join(" ")),
@@ -85,6 +82,14 @@ fn cargo() -> Finding {
             "{}, for exercises in Rust",
             seen.as_deref().unwrap_or("missing").trim()
         ),
+    }
+}
+
+impl Fitness {
+    fn of(lesson: Lesson, findings: &[Finding]) -> Result<Fitness> {
+        let lacks = needs::lacks(&Questions::read(&lesson.questions())?.needs, findings)?;
+        let number = lesson.number.parse().unwrap_or_default();
+        Ok(Fitness { number, name: lesson.name, runs: lacks.is_empty(), lacks })
     }
 }
 

@@ -4,6 +4,8 @@
 //!
 //! ```toml
 //! question = "can two hostnames live on one machine?"
+//! # Optional: what of the machine it needs, by the topics and names that `lab doctor` prints.
+//! needs = ["namespaces uts"]
 //! # Optional: shell commands that prepare the host, in the empty folder $LAB.
 //! setup = "mkdir lower upper"
 //!
@@ -55,6 +57,9 @@ use stage::{Error, Result};
 pub struct Questions {
     /// The lesson's question.
     pub question: String,
+    /// What of the machine it needs, besides a kernel that is new enough.
+    #[serde(default)]
+    pub needs: Vec<String>,
     /// What prepares the host.
     pub setup: Option<String>,
     /// What is claimed and how it is checked, in this order.
