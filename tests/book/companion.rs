@@ -385,7 +385,10 @@ fn a_lesson_is_called_by_its_name_its_number_or_its_folder() {
             let solution = course.lab(&["solution", name, "--anyway"]);
             assert!(solution.assert_status(0).out.contains("Lesson 1"), "{name}");
         }
-        course.lab(&["solution", "0", "--anyway"]).assert_status(125).assert_one_error();
+        for name in ["0", ""] {
+            let refused = course.lab(&["solution", name, "--anyway"]);
+            refused.assert_status(125).assert_one_error();
+        }
     });
 }
 

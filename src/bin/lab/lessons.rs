@@ -28,9 +28,8 @@ impl Lesson {
     /// Whether `name` is this one: `uts`, `1`, `01` and `01-uts` are the same.
     fn is_called(&self, name: &str) -> bool {
         let number = self.number.as_str();
-        let folder = self.folder.file_name().unwrap_or_default();
-        [&self.name, number, number.trim_start_matches('0')].contains(&name)
-            || folder == name
+        let folder = || self.folder.file_name().is_some_and(|folder| folder == name);
+        [&self.name, number, number.trim_start_matches('0')].contains(&name) || folder()
     }
 
     /// The file with the questions.
