@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::support::machine::{Machine, command, undisturbed};
 use crate::support::processes::{self, await_one, ours};
+use crate::support::skip::is_untried;
 use crate::support::wait::{slowness, until};
 use crate::support::{lessons, program, turn};
 
@@ -154,10 +155,12 @@ fn the_claim_is_proved() {
 fn the_claims_of_further_acts_are_proved() {
     for (name, act) in acts() {
         eprintln!("{name} {act}");
-        let play = || {
-            run(lesson(&name).arg(&act)).assert_status(0).assert_proved();
-        };
-        undisturbed(play);
+        let ending = undisturbed(|| run(lesson(&name).arg(&act)));
+        let test = "lessons::the_claims_of_further_acts_are_proved";
+        let status = ending.status.code().unwrap_or_default();
+        if !is_untried(test, &format!("{name} {act}"), status, &ending.out) {
+            ending.assert_status(0).assert_proved();
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub use table::Row;
 pub use terminal::quietly;
 
 /// The exit status of a test that was skipped, as GNU Automake has it.
-const UNTRIED: u8 = 77;
+pub const UNTRIED: u8 = 77;
 
 /// Play a lesson: the title, the demonstration, the verdict, and the exit status.
 ///

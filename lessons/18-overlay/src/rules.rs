@@ -11,7 +11,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use overlay::{Layers, is_opaque, is_whiteout};
-use stage::{Error, Evidence, Result, Stage, Verdict, proc};
+use stage::{Error, Evidence, Result, Stage, UNTRIED, Verdict, proc};
 
 /// Where the overlay appears.
 pub const MERGED: &str = "merged";
@@ -55,16 +55,22 @@ pub fn change(stage: &Stage) -> Result<()> {
     let mut file = done(hosts, OpenOptions::new().append(true).open(hosts))?;
     done(hosts, file.write_all(b"from container\n"))?;
     done("merged/etc/passwd", fs::remove_file("merged/etc/passwd"))?;
-    done("merged/notes", fs::remove_dir_all("merged/notes"))?;
-    let made = fs::create_dir("merged/notes");
-    // The one step here that needs an attribute in the upper layer.
-    let old_kernel = "in a user namespace this needs a tmpfs with user.* attributes, \
-        so Linux 6.6: run it with sudo";
-    done("merged/notes", made).map_err(|error| match error.errno() {
-        Some(Errno::EIO) if proc::is_in_user_namespace() => error.hint(old_kernel),
-        _ => error,
-    })?;
+    replace_folder("merged/notes")?;
     done("merged/notes/new", fs::write("merged/notes/new", "from container\n"))
+}
+
+/// The one step that needs an attribute in the upper layer.
+fn replace_folder(path: &str) -> Result<()> {
+    let replaced = fs::remove_dir_all(path).and_then(|()| fs::create_dir(path));
+    done(path, replaced).map_err(|error| match error.errno() {
+        Some(Errno::EIO) if proc::is_in_user_namespace() => Error::input(
+            "not tried: in a user namespace, to replace a folder takes a tmpfs with user.* \
+             attributes, and so Linux 6.6",
+        )
+        .hint("run it with sudo")
+        .status(UNTRIED),
+        _ => error,
+    })
 }
 
 /// What each side shows.

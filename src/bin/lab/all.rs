@@ -8,9 +8,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use fakedocker::{sys, sys::stop};
-use stage::{Error, Result, Stage, tell};
+use stage::{Error, Result, Stage, UNTRIED, tell};
 
-use crate::doctor::UNTRIED;
 use crate::exercise::Kind;
 use crate::lessons::{self, Lesson};
 

@@ -2,15 +2,12 @@
 
 use fakedocker::machine::{self, Finding, tools, tools::Manager};
 use serde::Serialize;
-use stage::{Error, Result, tell};
+use stage::{Error, Result, UNTRIED, tell};
 
 use crate::lessons::{self, Lesson};
 use crate::needs;
 use crate::questions::Questions;
 use crate::student;
-
-/// The exit status of what this machine cannot try.
-pub const UNTRIED: u8 = 77;
 
 /// All that is known, as `--json` tells it.
 #[derive(Serialize)]

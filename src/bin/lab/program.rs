@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
+use std::mem::replace;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +25,9 @@ use crate::witness;
 
 /// More than that is no answer to any question, in bytes.
 const FLOOD: usize = 1 << 20;
+
+/// Whoever waits for longer wants to know for what.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// As many of its last words are kept, in bytes.
 const WORDS: usize = 4096;
@@ -44,6 +48,8 @@ pub struct Program {
     /// Who has asked us to stop, if somebody has.
     stopped: Arc<OnceLock<Error>>,
     silence: Option<Silence>,
+    /// Whoever looks on knows that we wait.
+    is_told: bool,
 }
 
 /// What can happen while we wait.
@@ -94,6 +100,7 @@ impl Program {
             ended: None,
             stopped,
             silence: None,
+            is_told: false,
         })
     }
 
@@ -206,8 +213,7 @@ impl Program {
         if self.ended.is_some() && self.open_pipes == 0 {
             return false;
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        match self.events.recv_timeout(left) {
+        match self.next(deadline) {
             Ok(Event::Output(bytes)) => self.heard.extend(bytes),
             Ok(Event::Words(bytes)) => {
                 self.words.extend(bytes);
@@ -218,7 +224,23 @@ impl Program {
             Ok(Event::Ended(how)) => self.ended = Some(how),
             Ok(Event::Stop) | Err(_) => return false,
         }
-        !left.is_zero()
+        Instant::now() < deadline
+    }
+
+    /// The next event, if one comes in time. On a terminal, who has to wait is told so, once.
+    fn next(&mut self, deadline: Instant) -> Result<Event, RecvTimeoutError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let event = self.events.recv_timeout(left().min(A_MOMENT));
+        if !matches!(event, Err(RecvTimeoutError::Timeout)) || left().is_zero() {
+            return event;
+        }
+        if !replace(&mut self.is_told, true) && io::stderr().is_terminal() {
+            eprintln!(
+                "waiting for an answer, for up to {} s ...",
+                self.patience.as_secs()
+            );
+        }
+        self.events.recv_timeout(left())
     }
 }
 

@@ -5,10 +5,7 @@
 use crate::lessons::{acts_of, contained, lesson, run};
 use crate::support::lessons;
 use crate::support::machine::undisturbed;
-use crate::support::skip::{not_tried, skip};
-
-/// The exit status of a lesson that this machine cannot try at all.
-const UNTRIED: i32 = 77;
+use crate::support::skip::{UNTRIED, not_tried, skip};
 
 /// Lessons 9 to 17 are about what a process can use.
 pub fn is_about_a_limit(folder: &str) -> bool {

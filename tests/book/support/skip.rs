@@ -16,6 +16,21 @@ pub fn not_tried(test: &str, what: impl Display) {
     tell(&format!("not tried: {test}: {what}"));
 }
 
+/// The exit status of what this machine cannot try at all.
+pub const UNTRIED: i32 = 77;
+
+/// Whether `what`, a part of `test`, ended with `status` because it cannot be tried here: that
+/// is told then, with the reason that it must have `said`.
+pub fn is_untried(test: &str, what: &str, status: i32, said: &str) -> bool {
+    if status != UNTRIED {
+        return false;
+    }
+    let why = said.lines().find_map(|line| line.split_once("not tried: "));
+    let (_, why) = why.unwrap_or_else(|| panic!("{what} does not say why:\n{said}"));
+    not_tried(test, format!("{what}: {why}"));
+    true
+}
+
 fn tell(line: &str) {
     writeln!(io::stderr(), "{line}").expect("it can be told");
 }
