@@ -54,7 +54,10 @@ impl Filter {
         others.retain(|(action, _)| *action != SeccompAction::Allow);
         let mut programs = Vec::new();
         if default != SeccompAction::Allow {
-            programs.push(with_future(&named, program(named.clone(), default)?));
+            let mut rest = named.clone();
+            rest.retain(|_, rules| !rules.is_empty());
+            let rest = translate(rest, default, SeccompAction::Allow)?;
+            programs.push(with_prelude(&named, rest)?);
         }
         for (action, rules) in others {
             programs.push(translate(rules, SeccompAction::Allow, action)?);
@@ -66,11 +69,6 @@ impl Filter {
     pub fn length(&self) -> usize {
         self.programs.iter().map(Vec::len).sum()
     }
-}
-
-/// Allow what is named, and do `default` about the rest.
-fn program(named: Rules, default: SeccompAction) -> Result<BpfProgram> {
-    translate(named, default, SeccompAction::Allow)
 }
 
 fn translate(
@@ -85,24 +83,54 @@ fn translate(
     filter.and_then(BpfProgram::try_from).map_err(|error| wrong(&error))
 }
 
-/// Answer calls with a higher number than all that are `named` with ENOSYS: they are newer than
-/// the profile. Programs that hear EPERM would give up, instead of trying the old way.
-fn with_future(named: &Rules, mut program: BpfProgram) -> BpfProgram {
+/// What comes before such a program: most calls get their answer here.
+///
+/// Calls with a higher number than all that are `named` are newer than the profile, and get ENOSYS:
+/// programs that hear EPERM would give up, instead of trying the old way. Where neighbours are
+/// allowed whatever their arguments, they are compared as one. seccompiler would compare each, and
+/// the kernel translates every instruction, and tries all calls, when a filter is installed.
+fn with_prelude(named: &Rules, program: BpfProgram) -> Result<BpfProgram> {
     let Some(newest) = named.last_key_value().and_then(|(it, _)| u32::try_from(*it).ok())
     else {
-        return program;
+        return Ok(program);
     };
-    let line = |code, jf, k| sock_filter { code, jt: 0, jf, k };
-    let (load, jump) =
-        (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JGT);
+    let (jump, answer) = (libc::BPF_JMP | libc::BPF_K, libc::BPF_RET | libc::BPF_K);
     let no_such = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
-    let start = [
-        line(load as u16, 0, 0), // the call's number comes first in struct seccomp_data
-        line((jump | libc::BPF_K) as u16, 1, newest),
-        line((libc::BPF_RET | libc::BPF_K) as u16, 0, no_such),
-    ];
-    program.splice(0..0, start);
-    program
+    // What a number means depends on the kind of processor, which is compared first.
+    let mut prelude = translate(Rules::new(), SeccompAction::Allow, SeccompAction::Log)?;
+    prelude.pop();
+    prelude.extend([
+        line(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0), // its number comes first
+        line(jump | libc::BPF_JGT, 1, newest),
+        line(answer, 0, no_such),
+    ]);
+    for (first, last) in neighbours(named) {
+        prelude.extend([
+            line(jump | libc::BPF_JGE, 2, first),
+            sock_filter { jt: 1, ..line(jump | libc::BPF_JGT, 0, last) },
+            line(answer, 0, libc::SECCOMP_RET_ALLOW),
+        ]);
+    }
+    prelude.extend(program);
+    Ok(prelude)
+}
+
+/// An instruction that goes on with the next one, or, if its comparison fails, skips `jf` of them.
+fn line(code: u32, jf: u8, k: u32) -> sock_filter {
+    sock_filter { code: code as u16, jt: 0, jf, k }
+}
+
+/// The first and the last number of calls that stand side by side, and may have any arguments.
+fn neighbours(named: &Rules) -> Vec<(u32, u32)> {
+    let mut found: Vec<(u32, u32)> = Vec::new();
+    let free = named.iter().filter(|(_, rules)| rules.is_empty());
+    for number in free.filter_map(|(number, _)| u32::try_from(*number).ok()) {
+        match found.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => found.push((number, number)),
+        }
+    }
+    found
 }
 
 /// Add the calls that `rule` is for to `rules`.
@@ -160,6 +188,20 @@ fn answer(action: Action, errno: Option<u32>) -> SeccompAction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neighbours_are_compared_as_one() {
+        let free = |number: i64| (number, Vec::new());
+        let always = || {
+            let any =
+                SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Ge, 0);
+            SeccompRule::new(vec![any.unwrap()]).unwrap()
+        };
+        let named: Rules =
+            [free(0), free(1), free(2), (3, vec![always()]), free(4), free(9)].into();
+        assert_eq!(neighbours(&named), [(0, 2), (4, 4), (9, 9)]);
+        assert_eq!(neighbours(&Rules::new()), []);
+    }
 
     fn compiled(text: &str) -> Result<Filter> {
         let profile = serde_json::from_str(text);
