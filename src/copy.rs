@@ -154,7 +154,7 @@ impl Copying<'_> {
     }
 
     fn file(&mut self, source: &Source, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
-        let mut file = files::make_file(to, name)?;
+        let mut file = files::make_file(to, name, 0o600)?;
         io::copy(&mut source.open()?, &mut file)?;
         self.dress(source, &file)
     }

@@ -19,9 +19,10 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use stage::{Error, Result};
 
-const CHUNK: usize = 128 * 1024;
+/// Large enough that those who wake each other for each seldom do.
+const CHUNK: usize = 256 * 1024;
 /// How many chunks the reader may be ahead: few enough to stay in the processor's cache.
-const AHEAD: usize = 8;
+const AHEAD: usize = 4;
 /// The largest dictionary that an xz file may ask for, in KiB; `xz -9` asks for 64 MiB.
 /// (The zstd decoder has a limit of 128 MiB by itself, as zstd(1) has.)
 const XZ_MEMORY: u32 = 256 * 1024;
@@ -46,22 +47,23 @@ impl Compression {
     pub fn find(
         mut source: Box<dyn Read + Send>,
     ) -> Result<(Compression, Box<dyn Read + Send>)> {
-        let mut magic = Vec::new();
-        let read = source.by_ref().take(6).read_to_end(&mut magic);
+        // A whole chunk, so that all that follow are whole and begin at whole pages, too.
+        let mut first = Vec::with_capacity(CHUNK);
+        let read = source.by_ref().take(CHUNK as u64).read_to_end(&mut first);
         read.map_err(|error| Error::io("read", &error))?;
-        if magic.is_empty() {
+        if first.is_empty() {
             return Err(Error::input("it is empty, not a tarball"));
         }
-        let found = match &magic[..] {
+        let found = match &first[..] {
             [0x1f, 0x8b, ..] => Compression::Gzip,
-            b"\xfd7zXZ\0" => Compression::Xz,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
             // The second is a frame to be skipped, with which seekable archives may begin.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 Compression::Zstd
             }
             _ => Compression::None,
         };
-        Ok((found, Box::new(Cursor::new(magic).chain(source))))
+        Ok((found, Box::new(Cursor::new(first).chain(source))))
     }
 
     /// What it adds to the media type of a layer, if a layer may be compressed like this.
@@ -78,6 +80,9 @@ impl Compression {
 /// The archive in `source`, decoded.
 pub fn decode(source: Box<dyn Read + Send>) -> Result<Archive> {
     let (compression, source) = Compression::find(source)?;
+    if compression == Compression::None {
+        return ahead(source);
+    }
     let source = BufReader::with_capacity(CHUNK, source);
     match compression {
         Compression::None => ahead(source),

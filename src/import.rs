@@ -81,8 +81,9 @@ fn keep(
         return Err(Error::input("the archive holds no files"));
     }
     let digest = if is_plain { diff_id.clone() } else { copy.sum().0 };
-    let size = copy.keep_as(store, &digest)?;
+    // The layer first: that writes all of both to the disk at once.
     store.layers().keep(vec![(diff_id.clone(), draft)])?;
+    let size = copy.keep_as(store, &digest)?;
     Ok((Descriptor::new(&media_type, digest, size), diff_id))
 }
 

@@ -156,6 +156,12 @@ impl Store {
         Ok(Making { store: self, work })
     }
 
+    /// Whether an image has this name.
+    pub fn lists(&self, name: &Name) -> Result<bool> {
+        let entries = self.list()?.manifests;
+        Ok(entries.iter().any(|entry| name_of(entry).as_ref() == Some(name)))
+    }
+
     /// The image `which`: a name, an ID or the beginning of one.
     pub fn image(&self, which: &str) -> Result<Image> {
         match self.find(which)? {

@@ -42,6 +42,12 @@ pub fn provide(store: &Store, which: &str, when: When) -> Result<()> {
     if when == When::Never || name.as_ref().is_ok_and(Name::is_host) {
         return Ok(());
     }
+    if when == When::Missing
+        && let Ok(name) = &name
+        && store.lists(name)?
+    {
+        return Ok(());
+    }
     let is_here = match store.find(which)? {
         // By its ID: there is no name to ask for.
         Some(image) if when == When::Missing || image.name.is_none() => return Ok(()),

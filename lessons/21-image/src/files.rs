@@ -40,10 +40,11 @@ pub fn open_folder(folder: &impl AsFd, path: &OsStr) -> io::Result<OwnedFd> {
     below(folder, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
 }
 
-/// Make the file `name` in `folder`, for writing. It must not be there yet.
-pub fn make_file(folder: &impl AsFd, name: &OsStr) -> io::Result<File> {
+/// Make the file `name` in `folder`, for writing, with the permissions `mode` as far as our umask
+/// lets it have them. It must not be there yet.
+pub fn make_file(folder: &impl AsFd, name: &OsStr, mode: u32) -> io::Result<File> {
     let fresh = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-    below(folder, name, fresh, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
+    below(folder, name, fresh, Mode::from_bits_truncate(mode)).map(File::from)
 }
 
 /// Look at `name` in `folder`, whatever it is, without opening it.

@@ -243,8 +243,10 @@ impl<'n> Tree<'n> {
         archive: &mut Tarball<impl BufRead>,
     ) -> Result<()> {
         let refused = |error: io::Error| refusal(path, &error);
-        let file = anew(&self.near.1, name, |folder| files::make_file(folder, name));
-        let file = file.map_err(refused)?;
+        // Most files have their permissions so, without another call for each.
+        let mode = traits.mode & 0o777;
+        let make = |folder: &OwnedFd| files::make_file(folder, name, mode);
+        let file = anew(&self.near.1, name, make).map_err(refused)?;
         let mut written = 0;
         archive.contents(contents, |offset, bytes| {
             if is_hole(bytes) {

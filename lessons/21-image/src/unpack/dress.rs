@@ -38,11 +38,14 @@ impl Tree<'_> {
         traits: &Traits,
     ) -> io::Result<()> {
         let now = file.metadata()?;
-        // To ask is cheap, and most of an image is root's already.
-        if (now.uid(), now.gid()) != (traits.owner, traits.group) {
+        // To ask once is cheap: most of an image is root's, and has its permissions already.
+        let is_given = (now.uid(), now.gid()) != (traits.owner, traits.group);
+        if is_given {
             fchown(file, Some(traits.owner), Some(traits.group))?;
         }
-        file.set_permissions(Permissions::from_mode(traits.mode))?;
+        if is_given || now.mode() & 0o7777 != traits.mode {
+            file.set_permissions(Permissions::from_mode(traits.mode))?;
+        }
         for (xattr, value) in &traits.xattrs {
             self.xattr(file, path, xattr, value)?;
         }
