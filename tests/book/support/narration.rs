@@ -162,7 +162,10 @@ fn is_to_group(call: &Call) -> bool {
     call.name == "write"
         && !call.result.starts_with('-')
         && !withdraws
-        && to.is_some_and(|(_, path)| path.starts_with("/sys/fs/cgroup/"))
+        && to.is_some_and(|(_, path)| {
+            // That one is version 2's kill(2), which is not said either when all is over.
+            path.starts_with("/sys/fs/cgroup/") && !path.contains("/cgroup.kill")
+        })
 }
 
 /// However the library starts a process, the lessons say `fork()`.
