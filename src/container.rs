@@ -13,6 +13,7 @@
 //!                                then `skeleton` stands for "/" (`host.rs`)
 //! ROOT/rootfs                    where each container's root file system appears, but only
 //!                                in its own mount namespace: one folder is enough for all
+//! ROOT/neighbours                who can be found at the bridge (`neighbours.rs`)
 //! ROOT/names/NAME                a link to the ID: only one container can have a name
 //! ```
 //!
@@ -30,12 +31,12 @@ use stage::{Error, Result};
 
 pub(crate) use self::known::described;
 pub use self::known::{Known, Running, ids, known, layers_in_use, running, users_of};
+use self::neighbours::Neighbours;
 pub use self::plan::Plan;
 pub use self::state::{First, Life, Restart, State};
 use self::sweep::{delete, drop_name, end, forget, remove};
 pub use self::sweep::{left, sweep};
 use crate::disk::{hold_alone, read_json, sync_folder, write_json};
-use crate::network::names::{Neighbour, introduce};
 use crate::spec::{IMAGE_NAME, Spec};
 use crate::store::Store;
 use crate::times::moment;
@@ -43,6 +44,7 @@ use crate::volumes::Volumes;
 use crate::{events, names};
 
 mod known;
+mod neighbours;
 mod plan;
 mod state;
 mod sweep;
@@ -146,11 +148,9 @@ impl Container {
     /// It is about to run with these lines of its own in /etc/hosts, and is to know the
     /// others.
     pub fn meets_others(&self, store: &Store, hosts: String) -> Result<()> {
-        self.furnish(&[("hosts", hosts)])?;
         let lock = store.lock_containers()?;
-        let others = neighbours(store, &lock)?;
-        let others: Vec<&Neighbour> = others.iter().collect();
-        introduce(&self.plan.folder.join("hosts"), &others)
+        let others = Neighbours::of(store, &lock)?.lines();
+        self.furnish(&[("hosts", hosts + &others)])
     }
 
     /// It runs: `first` can be joined, and others find it at its `address`.
@@ -161,31 +161,33 @@ impl Container {
         address: Option<Ipv4Addr>,
     ) -> Result<()> {
         let lock = store.lock_containers()?;
-        let now = moment();
-        self.change(&lock, |state| State {
-            first,
-            address,
-            created: Some(state.created)
-                .filter(|at| !at.is_empty())
-                .unwrap_or(now.clone()),
-            started: now,
-            finished: String::new(),
-            exit_status: None,
-            oom_killed: false,
-            error: String::new(),
-            ..state
+        let (now, mut name) = (moment(), None);
+        self.change(&lock, |state| {
+            // It may have been renamed meanwhile.
+            name.clone_from(&state.name);
+            State {
+                first,
+                address,
+                created: Some(state.created)
+                    .filter(|at| !at.is_empty())
+                    .unwrap_or(now.clone()),
+                started: now,
+                finished: String::new(),
+                exit_status: None,
+                oom_killed: false,
+                error: String::new(),
+                ..state
+            }
         })?;
-        match address {
-            Some(_) => introduce_all(store, &lock),
-            None => Ok(()),
-        }
+        let Some(address) = address else { return Ok(()) };
+        Neighbours::of(store, &lock)?.come(self.id(), name.as_deref(), address)
     }
 
     /// It has ended, and stays: what it wrote is there, and its name is taken.
     pub fn ended(&self, store: &Store, exit_status: u8, oom_killed: bool) -> Result<()> {
         let lock = store.lock_containers()?;
         end(&self.plan.folder, exit_status, oom_killed)?;
-        introduce_all(store, &lock)
+        Neighbours::of(store, &lock)?.go(self.id())
     }
 
     /// What is known of it, but for what `change` makes of it. Without `_lock`, one of two who
@@ -221,7 +223,7 @@ impl Container {
         let state: Option<State> = read_json(&folder.join("state.json"))?;
         let name = state.and_then(|state| state.name).or(self.name.take());
         forget(root, folder, name.as_deref(), true)?;
-        introduce_all(store, &lock)?;
+        Neighbours::of(store, &lock)?.go(&self.plan.id)?;
         // Nobody has to wait for its files, of which there may be many.
         drop(lock);
         delete(folder)?;
@@ -288,9 +290,14 @@ pub fn rename(store: &Store, which: &str, new: &str) -> Result<()> {
     let Known { id, spec, state, folder, .. } = known(store, which, &lock)?;
     take_name(store.root(), &id, new)?;
     let old = state.name.clone();
-    write_json(&folder.join("state.json"), &State { name: Some(new.into()), ..state })?;
+    let state = State { name: Some(new.into()), ..state };
+    write_json(&folder.join("state.json"), &state)?;
     drop_name(store.root(), &folder, old.as_deref())?;
-    introduce_all(store, &lock)?;
+    let mut neighbours = Neighbours::of(store, &lock)?;
+    if let Some(address) = state.address {
+        neighbours.go(&id)?;
+        neighbours.come(&id, Some(new), address)?;
+    }
     let was = old.as_deref().unwrap_or_default();
     tell(store, "rename", &id, Some(new), &spec, &[("oldName", was)]);
     Ok(())
@@ -311,28 +318,6 @@ pub fn tell(
     all.extend(labels);
     all.extend(more);
     events::tell(store.root(), "container", action, id, &all);
-}
-
-/// The containers that others can find at the bridge.
-fn neighbours(store: &Store, _lock: &File) -> Result<Vec<Neighbour>> {
-    let mut all = Vec::new();
-    for id in ids(store)? {
-        let state: Option<State> = read_json(&folder_of(store, &id).join("state.json"))?;
-        let Some(State { address: Some(address), name, .. }) = state else { continue };
-        all.push(Neighbour { id, name, address });
-    }
-    all.sort_unstable_by_key(|one| one.address);
-    Ok(all)
-}
-
-/// Let each of them know all others by name.
-fn introduce_all(store: &Store, lock: &File) -> Result<()> {
-    let all = neighbours(store, lock)?;
-    for one in &all {
-        let others: Vec<&Neighbour> = all.iter().filter(|it| it.id != one.id).collect();
-        introduce(&folder_of(store, &one.id).join("hosts"), &others)?;
-    }
-    Ok(())
 }
 
 /// Docker's rule for names.

@@ -4,7 +4,7 @@
 //! each thing that a group can be held to. What an engine keeps or changes of it later is
 //! here, too.
 
-use cgroup::{Entrance, Group, Hierarchy, PARENT};
+use cgroup::{Entrance, Group, PARENT};
 use cgroup_cpu::Bandwidth;
 use mount::target::Root;
 use stage::{Child, Error, Pid, Result, Stage};
@@ -86,7 +86,10 @@ fn make_group(stage: &Stage, spec: &Spec) -> Result<Option<Group>> {
     let Some(name) = spec.group() else { return Ok(None) };
     let needed = controllers(resources);
     let mut group = Group::make(stage, name, &needed)?;
-    for controller in CONTROLLERS.into_iter().filter(|name| Hierarchy::of(name).is_ok()) {
+    for controller in CONTROLLERS {
+        if !group.can_have(controller) {
+            continue;
+        }
         match group.extend(stage, controller) {
             // Who is not root has what was given to it, and may do without the rest.
             Err(_) if rootless::is_rootless() => {}

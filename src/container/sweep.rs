@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use stage::{Error, Result};
 
-use super::{State, entries, folder_of, ids, introduce_all, names_of};
+use super::neighbours::Neighbours;
+use super::{State, entries, folder_of, ids, names_of};
 use crate::disk::{hold_alone, read_json, sync_folder, write_json};
 use crate::spec::Spec;
 use crate::store::Store;
@@ -28,8 +29,8 @@ pub fn sweep(store: &Store) -> Result<Vec<String>> {
         }
     }
     sweep_names(store)?;
-    if !done.is_empty() {
-        introduce_all(store, &lock)?;
+    if !done.is_empty() || Neighbours::are_half_changed(store) {
+        Neighbours::anew(store, &lock)?;
     }
     Ok(done)
 }

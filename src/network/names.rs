@@ -2,13 +2,14 @@
 //!
 //! Programs look into /etc/hosts first, then ask a name server of /etc/resolv.conf. Each
 //! container has files of its own there, which lie in its folder. When another one comes or
-//! goes, whoever starts or ends it rewrites them all: no process has to stay for that.
+//! goes, whoever starts or ends it changes a line in them all: no process has to stay for that.
 //!
 //! Read hosts(5) and resolv.conf(5).
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use stage::{Error, Result};
@@ -35,10 +36,15 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    fn line(&self) -> String {
-        let short: String = self.id.chars().take(12).collect();
-        let names = self.name.iter().chain([&short]).cloned().collect::<Vec<_>>();
-        format!("{}\t{}{REMARK}{short}", self.address, names.join(" "))
+    /// The line about it.
+    pub fn line(&self) -> String {
+        let short = self.short();
+        let names = self.name.as_deref().into_iter().chain([short]).collect::<Vec<_>>();
+        format!("{}\t{}{REMARK}{short}\n", self.address, names.join(" "))
+    }
+
+    fn short(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
     }
 }
 
@@ -91,26 +97,66 @@ pub fn hosts(
 /// Bring the lines about others in the hosts file at `path` up to date. Other lines stay:
 /// the container may have written them.
 pub fn introduce(path: &Path, others: &[&Neighbour]) -> Result<()> {
-    match rewrite(path, others) {
-        // The container is just going.
+    let new: String = others.iter().map(|it| it.line()).collect();
+    rewrite(path, REMARK, &new)
+}
+
+/// Add `line` about another one to the hosts file at `path`.
+pub fn add(path: &Path, line: &str) -> Result<()> {
+    let add = || {
+        let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+        let (length, mut last) = (file.metadata()?.len(), [b'\n']);
+        if let Some(at) = length.checked_sub(1) {
+            file.read_at(&mut last, at)?;
+        }
+        let end = if last == [b'\n'] { "" } else { "\n" };
+        file.write_all(format!("{end}{line}").as_bytes())
+    };
+    unless_gone(path, add())
+}
+
+/// Remove the line about another one from it.
+pub fn remove(path: &Path, other: &Neighbour) -> Result<()> {
+    rewrite(path, &format!("{REMARK}{}", other.short()), "")
+}
+
+/// The container is just going: then there is nothing to be told.
+fn unless_gone(path: &Path, written: io::Result<()>) -> Result<()> {
+    match written {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         written => written.map_err(|error| Error::io(path.display(), &error)),
     }
 }
 
-fn rewrite(path: &Path, others: &[&Neighbour]) -> io::Result<()> {
-    let old = fs::read_to_string(path)?;
-    let own = old.lines().filter(|line| !line.contains(REMARK)).map(String::from);
-    let mut new = own.chain(others.iter().map(|it| it.line())).collect::<Vec<_>>();
-    new.push(String::new());
-    let new = new.join("\n");
-    if new == old {
-        return Ok(());
-    }
-    // In place: the container has this very file mounted.
-    let mut file = OpenOptions::new().write(true).open(path)?;
-    file.write_all(new.as_bytes())?;
-    file.set_len(new.len() as u64)
+/// What is longer is no list of hosts any more, and is left to the container.
+const LONGEST: u64 = 1 << 20;
+
+/// Leave out the lines that have `remark` in them, and put `new` ones at the end.
+fn rewrite(path: &Path, remark: &str, new: &str) -> Result<()> {
+    let rewrite = || {
+        // In place: the container has this very file mounted.
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut old = Vec::new();
+        (&file).take(LONGEST).read_to_end(&mut old)?;
+        if old.len() as u64 == LONGEST {
+            return Ok(());
+        }
+        let has_it =
+            |line: &[u8]| line.windows(remark.len()).any(|it| it == remark.as_bytes());
+        let lines = old.split_inclusive(|byte| *byte == b'\n');
+        let mut kept: Vec<u8> =
+            lines.filter(|line| !has_it(line)).flatten().copied().collect();
+        if kept.last().is_some_and(|byte| *byte != b'\n') {
+            kept.push(b'\n');
+        }
+        kept.extend(new.as_bytes());
+        let same = kept.iter().zip(&old).take_while(|(new, old)| new == old).count();
+        if same < kept.len() {
+            file.write_all_at(&kept[same..], same as u64)?;
+        }
+        if kept.len() == old.len() { Ok(()) } else { file.set_len(kept.len() as u64) }
+    };
+    unless_gone(path, rewrite())
 }
 
 /// The container's /etc/resolv.conf: the host's, but with name servers that can be reached

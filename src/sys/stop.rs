@@ -19,7 +19,8 @@ const TO_STOP: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// threads are started.
 pub fn on_stop(act: impl FnOnce(Error) + Send + 'static) -> Result<()> {
     // Whoever starts us with a signal ignored, as nohup(1) does, wants us to ignore it.
-    let heard = TO_STOP.into_iter().filter(|&signal| !proc::ignores("self", signal));
+    let ignored = proc::ignored("self");
+    let heard = TO_STOP.into_iter().filter(|&signal| !proc::is_in(ignored, signal));
     let heard = SigSet::from_iter(heard);
     let held = heard.thread_block();
     held.map_err(|errno| Error::call("sigprocmask(SIG_BLOCK)", errno))?;

@@ -5,6 +5,7 @@
 //! gone, however we went (flock(2)); a note that nobody holds is therefore a thing to take
 //! back, for the next start of the lesson or for `lab clean`.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
@@ -37,16 +38,19 @@ impl Ledger {
     /// Begin notes under a name that only one of them can have, such as an address; None
     /// if somebody has it, alive or not: then `abandoned` was not asked yet.
     pub fn claim(lesson: &str, name: &str) -> Result<Option<Ledger>> {
+        Folder::lock()?.claim(lesson, name)
+    }
+
+    /// The same with the first of `names` that nobody has.
+    pub fn claim_first(
+        lesson: &str,
+        names: impl Iterator<Item = String>,
+    ) -> Result<Option<(String, Ledger)>> {
         let folder = Folder::lock()?;
-        let path = folder.path.join(format!("{lesson}-{name}"));
-        match OpenOptions::new().append(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
-            file => {
-                let file = file.map_err(|error| Error::io(path.display(), &error))?;
-                let file = lock(file, &path)?;
-                Ok(Some(Ledger { file, path }))
-            }
-        }
+        let taken: HashSet<PathBuf> = folder.notes_of(lesson)?.into_iter().collect();
+        let mut free = names.filter(|name| !taken.contains(&folder.note(lesson, name)));
+        let Some(name) = free.next() else { return Ok(None) };
+        Ok(folder.claim(lesson, &name)?.map(|ledger| (name, ledger)))
     }
 
     /// How many notes of `lesson` there are, of the living and of the dead.
@@ -191,6 +195,22 @@ impl Folder {
             now => now.map_err(failed)?.ino() == ours.ino(),
         };
         Ok(still_there.then_some(Folder { path, _held: held }))
+    }
+
+    fn note(&self, lesson: &str, name: &str) -> PathBuf {
+        self.path.join(format!("{lesson}-{name}"))
+    }
+
+    fn claim(&self, lesson: &str, name: &str) -> Result<Option<Ledger>> {
+        let path = self.note(lesson, name);
+        match OpenOptions::new().append(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+            file => {
+                let file = file.map_err(|error| Error::io(path.display(), &error))?;
+                let file = lock(file, &path)?;
+                Ok(Some(Ledger { file, path }))
+            }
+        }
     }
 
     fn notes_of(&self, lesson: &str) -> Result<Vec<PathBuf>> {

@@ -2,12 +2,21 @@
 //!
 //! Everything here is read from /proc; see proc(5) and namespaces(7).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, geteuid};
 
 use crate::{Error, Result};
+
+/// All of a file such as /proc/self/mountinfo, which the kernel writes while it is read and whose
+/// length nobody knows before: in one piece, if it is not longer than a page.
+pub fn read(path: &str) -> Result<String> {
+    let mut text = String::with_capacity(4096);
+    let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
+    read.map_err(|error| Error::io(path, &error)).map(|_| text)
+}
 
 /// The namespace of kind `kind` that we are in, such as `uts:[4026531838]`: the inode
 /// number is the namespace's identity.
@@ -85,9 +94,9 @@ pub fn hears(pid: Pid, signal: Signal) -> bool {
 /// better than deaf.
 const LOOKS: usize = 100;
 
-/// Whether `process` (a PID or `self`) ignores `signal` (the line SigIgn).
-pub fn ignores(process: &str, signal: Signal) -> bool {
-    is_in(signals(process, "SigIgn"), signal)
+/// The signals that `process` (a PID or `self`) ignores, a bit for each (the line SigIgn).
+pub fn ignored(process: &str) -> u64 {
+    signals(process, "SigIgn")
 }
 
 /// A line of signals in /proc/`process`/status, a bit for each.
@@ -96,7 +105,8 @@ fn signals(process: &str, line: &str) -> u64 {
     mask.and_then(|mask| u64::from_str_radix(&mask, 16).ok()).unwrap_or_default()
 }
 
-fn is_in(signals: u64, signal: Signal) -> bool {
+/// Whether `signal` is one of `signals`.
+pub fn is_in(signals: u64, signal: Signal) -> bool {
     signals & (1 << (signal as i32 - 1)) != 0
 }
 
@@ -104,7 +114,7 @@ fn is_in(signals: u64, signal: Signal) -> bool {
 /// is a PID or `self`.
 pub fn status_line(process: &str, name: &str) -> Result<String> {
     let path = format!("/proc/{process}/status");
-    let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
+    let text = read(&path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let value = line.ok_or_else(|| Error::input(format!("{path} has no line {name}")))?;
     Ok(value.split_whitespace().collect::<Vec<_>>().join(" "))

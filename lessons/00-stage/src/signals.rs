@@ -40,8 +40,8 @@ impl Signals {
     )]
     pub fn watch(asked: &[Signal]) -> Result<Signals> {
         // Whoever starts us with a signal ignored, as nohup(1) does, wants us to ignore it.
-        let asked = asked.iter().filter(|&&signal| !proc::ignores("self", signal));
-        let asked = asked.copied();
+        let ignored = proc::ignored("self");
+        let asked = asked.iter().copied().filter(|&signal| !proc::is_in(ignored, signal));
         let watched = SigSet::from_iter(asked.chain([Signal::SIGCHLD]));
         // Were this one ignored, the kernel would not keep our children's exit statuses.
         // SAFETY: no handler runs: this is the default action.

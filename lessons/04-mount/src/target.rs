@@ -36,10 +36,7 @@ impl Root {
     pub fn folder(&self, path: &Path) -> Result<OwnedFd> {
         match self.try_open(path) {
             Ok(found) => Ok(found),
-            Err(Errno::ENOENT) => {
-                self.make_folders(path)?;
-                self.try_open(path).map_err(|errno| self.refused(path, errno))
-            }
+            Err(Errno::ENOENT) => self.make_folders(path),
             Err(errno) => Err(self.refused(path, errno)),
         }
     }
@@ -59,17 +56,16 @@ impl Root {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         self.make_folders(folder)?;
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        if let Ok(link) = self.resolve(path, flags)
-            && links > 0
-        {
-            let leads_to =
-                readlinkat(&link, "").map_err(|errno| self.refused(path, errno))?;
-            return self.file_behind(&joined(folder, Path::new(&leads_to)), links - 1);
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        match self.resolve(path, flags) {
+            // Nothing could be opened, but there is something: a link.
+            Err(Errno::EEXIST) if links > 0 => {}
+            made => return made.map_err(|errno| self.refused(path, errno)),
         }
-        let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        self.resolve(path, flags).map_err(|errno| self.refused(path, errno))?;
-        self.try_open(path).map_err(|errno| self.refused(path, errno))
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let leads_to = self.resolve(path, flags).and_then(|link| readlinkat(&link, ""));
+        let leads_to = leads_to.map_err(|errno| self.refused(path, errno))?;
+        self.file_behind(&joined(folder, Path::new(&leads_to)), links - 1)
     }
 
     /// Open what is at `path` inside; None if there is nothing.
@@ -129,20 +125,19 @@ impl Root {
         }
     }
 
-    /// mkdir -p, each step resolved inside.
-    fn make_folders(&self, path: &Path) -> Result<()> {
-        let mut made = PathBuf::new();
-        for step in path.components() {
-            let Component::Normal(name) = step else { continue };
-            let parent = self.resolve(&made, OFlag::O_PATH | OFlag::O_DIRECTORY);
-            let parent = parent.map_err(|errno| self.refused(&made, errno))?;
-            made.push(name);
-            match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-                Ok(()) | Err(Errno::EEXIST) => {}
-                Err(errno) => return Err(self.refused(&made, errno)),
-            }
+    /// mkdir -p, each step resolved inside, from the deepest one that is there.
+    fn make_folders(&self, path: &Path) -> Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let (parent, name) = match (self.resolve(path, flags), path.file_name()) {
+            (Err(Errno::ENOENT), Some(name)) => (path.parent(), name),
+            (found, _) => return found.map_err(|errno| self.refused(path, errno)),
+        };
+        let parent = self.make_folders(parent.unwrap_or(Path::new("")))?;
+        match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(self.refused(path, errno)),
         }
-        Ok(())
+        self.resolve(path, flags).map_err(|errno| self.refused(path, errno))
     }
 
     fn refused(&self, path: &Path, errno: Errno) -> Error {

@@ -16,7 +16,8 @@ use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 use stage::{Error, Ledger, Result, ledger};
 
-use crate::firewall::{self, Guest, docker};
+use crate::firewall::{Firewall, docker};
+use crate::guest::Guest;
 use crate::netlink::{Hardware, Netlink};
 use crate::{INSIDE, Published, Subnet, subnet, unplug};
 
@@ -25,7 +26,7 @@ pub const NAME: &str = "fakedocker1";
 const SCRIPTS: &str = "fakedocker0";
 
 /// With what the names of its ports begin. The rest of an address follows.
-const PORT: &str = "fd-";
+pub(crate) const PORT: &str = "fd-";
 
 /// Subnets of private addresses (RFC 1918): the first that is free is taken.
 const SUBNETS: [&str; 4] =
@@ -50,8 +51,7 @@ pub struct Place {
     pub gateway: Ipv4Addr,
     /// Why there is no firewall: then the container reaches the host, and nobody else.
     pub refused: Option<Error>,
-    port: String,
-    farewell: String,
+    guest: Guest,
     ledger: Option<Ledger>,
 }
 
@@ -61,7 +61,7 @@ impl Bridge {
         let turn = take_turn()?;
         let mut netlink = Netlink::open()?;
         // Up is the last that it gets: one that is down was left half-made.
-        let found = subnet::of_link(NAME)?;
+        let found = netlink.hardware_if_up(NAME)?.and_then(subnet_of);
         let is_new = found.is_none();
         let subnet = match found {
             Some(subnet) => subnet,
@@ -74,22 +74,17 @@ impl Bridge {
     /// `published` ports are the host's, too.
     pub fn plug(mut self, pid: Pid, published: &[Published]) -> Result<Place> {
         let (address, mut ledger) = self.claim()?;
-        let [.., high, low] = address.octets();
-        let port = format!("{PORT}{high}.{low}");
-        let hardware = hardware_of(address);
-        let guest = Guest { bridge: NAME, port: &port, hardware, address, published };
+        let guest = Guest::of(address, published);
         // What is written down first can be taken back by whoever comes after us.
-        ledger.note(format!("{LINK}{port}"))?;
-        ledger.note(format!("{RULES}{}", guest.farewell()))?;
+        ledger.note(format!("{LINK}{}\n{GUEST}{guest}", guest.port))?;
         let refused = self.connect(&guest, pid);
         let mut place = Place {
             address,
             length: self.subnet.length(),
             gateway: self.subnet.gateway(),
-            farewell: guest.farewell(),
             refused: None,
+            guest,
             ledger: Some(ledger),
-            port,
         };
         // Should the place be given back, that takes a turn of its own.
         drop(self);
@@ -97,35 +92,37 @@ impl Bridge {
         Ok(place)
     }
 
-    /// Make the cable, and let it in by the firewall. Returns why it was not let in.
+    /// Let it in by the firewall, and make the cable. Returns why it was not let in.
     fn connect(&mut self, guest: &Guest, pid: Pid) -> Result<Option<Error>> {
-        self.netlink.veth(guest.port, INSIDE, Some(guest.hardware), pid)?;
-        self.netlink.plug(guest.port, NAME)?;
-        let refused = self.let_in(&guest.welcome()).err();
+        let refused = self.let_in(guest).err();
+        self.netlink.port((&guest.port, NAME), (INSIDE, guest.hardware), pid)?;
         if refused.is_some() {
             // Without rules, the others must be safe from it in another way.
-            self.netlink.isolate(guest.port)?;
+            self.netlink.isolate(&guest.port)?;
         }
-        self.netlink.set_up(guest.port)?;
         Ok(refused)
     }
 
     /// The first address that nobody has.
     fn claim(&self) -> Result<(Ipv4Addr, Ledger)> {
-        for address in self.subnet.guests() {
-            if let Some(ledger) = Ledger::claim(LESSON, &address.to_string())? {
-                return Ok((address, ledger));
-            }
-        }
-        Err(Error::input(format!("all addresses of {} are taken", self.subnet)))
+        let guests = self.subnet.guests();
+        let claimed =
+            Ledger::claim_first(LESSON, guests.map(|address| address.to_string()))?;
+        let (name, ledger) = claimed.ok_or_else(|| {
+            Error::input(format!("all addresses of {} are taken", self.subnet))
+        })?;
+        let address =
+            name.parse().map_err(|_| Error::input(format!("{name:?} is no address")))?;
+        Ok((address, ledger))
     }
 
-    fn let_in(&self, welcome: &str) -> Result<()> {
-        let all = || format!("{}{welcome}\n", firewall::tables(NAME, PORT, &self.subnet));
+    fn let_in(&self, guest: &Guest) -> Result<()> {
+        let firewall = Firewall::of(NAME)?;
+        let all = || firewall.make(PORT, &self.subnet, guest);
         match self.is_new {
-            true => firewall::apply(&all()),
-            // Without tables, nft may have come only after the bridge.
-            false => firewall::apply(welcome).or_else(|_| firewall::apply(&all())),
+            true => all(),
+            // Without tables, they may have been refused to the one who made the bridge.
+            false => firewall.let_in(guest).or_else(|_| all()),
         }
     }
 }
@@ -159,17 +156,29 @@ impl Place {
         let Some(ledger) = self.ledger.take() else { return Ok(()) };
         let _turn = take_turn()?;
         let is_last = Ledger::count(LESSON)? == 1;
-        let given_back = unplug(&self.port).and_then(|()| match self.refused {
-            _ if is_last => dismantle(),
-            None => firewall::apply(&self.farewell),
-            Some(_) => Ok(()),
-        });
+        let given_back = match is_last {
+            true => dismantle(),
+            false => self.leave_others(),
+        };
         // While it is our turn: the next one counts the notes.
         match given_back {
             Ok(()) => drop(ledger),
             Err(_) => ledger.leave_behind(),
         }
         given_back
+    }
+
+    /// Go, while others stay.
+    fn leave_others(&self) -> Result<()> {
+        let firewall = match self.refused {
+            None => Some(Firewall::of(NAME)?),
+            Some(_) => None,
+        };
+        let forget = |firewall: &Firewall| firewall.forget(&self.guest);
+        let forgotten = firewall.as_ref().map_or(Ok(()), forget);
+        // The line to the firewall is closed after that: it takes the kernel as long to forget an
+        // element as to remove a cable, and whoever closes the line waits for it.
+        unplug(&self.guest.port).and(forgotten)
     }
 }
 
@@ -183,7 +192,7 @@ impl Drop for Place {
 /// The name of our notes, and what can be in them.
 const LESSON: &str = "bridge";
 const LINK: &str = "link ";
-const RULES: &str = "rules ";
+const GUEST: &str = "guest ";
 
 /// Give back the places of killed engines, and say what they were.
 pub fn sweep() -> Result<Vec<String>> {
@@ -192,11 +201,12 @@ pub fn sweep() -> Result<Vec<String>> {
     }
     let _turn = take_turn()?;
     let mut left = Ledger::abandoned(LESSON, |thing| {
-        match (thing.strip_prefix(LINK), thing.strip_prefix(RULES)) {
+        match (thing.strip_prefix(LINK), thing.strip_prefix(GUEST)) {
             (Some(link), _) => unplug(link).is_ok(),
-            (_, Some(rules)) => {
-                // They came as a whole: if they cannot go, none of them was there.
-                firewall::apply(rules).ok();
+            (_, Some(guest)) => {
+                // All of it came at once: if it cannot go, none of it was there.
+                let forget = |guest: Guest| Firewall::of(NAME)?.forget(&guest);
+                guest.parse().map(forget).ok();
                 true
             }
             _ => true,
@@ -252,10 +262,17 @@ fn make(netlink: &mut Netlink) -> Result<Subnet> {
     Ok(subnet)
 }
 
+/// The subnet of the bridge, whose hardware address is made of the gateway's.
+fn subnet_of(hardware: Hardware) -> Option<Subnet> {
+    let mut all = SUBNETS.iter().filter_map(|text| text.parse::<Subnet>().ok());
+    all.find(|subnet| hardware_of(subnet.gateway()) == hardware)
+}
+
 /// Take all away that the bridge has brought; the bridge itself last, so that who is killed
 /// here leaves a sign of it.
 fn dismantle() -> Result<()> {
-    firewall::forget(NAME)?;
+    // Closed at the end: the kernel has forgotten the tables by then, and nobody waits for it.
+    let _firewall = forget_tables()?;
     if ledger::recall(DOCKER)?.is_some() {
         docker::dismiss();
         ledger::forget(DOCKER)?;
@@ -267,7 +284,17 @@ fn dismantle() -> Result<()> {
         write(FORWARD, before.trim())?;
         ledger::forget(FORWARD)?;
     }
-    unplug(NAME)
+    Netlink::open()?.remove_group().or_else(|_| unplug(NAME))
+}
+
+/// Remove our tables. That cannot go wrong unless they are there: where the kernel has no such
+/// filter, they never were.
+fn forget_tables() -> Result<Option<Firewall<'static>>> {
+    let Ok(firewall) = Firewall::of(NAME) else { return Ok(None) };
+    match firewall.end() {
+        Err(error) if firewall.is_there() => Err(error),
+        _ => Ok(Some(firewall)),
+    }
 }
 
 /// Let the host pass packets on, and write down first what it did before.

@@ -5,18 +5,17 @@
 //! hang on hooks: the places that a packet passes. A set (here: of guests, and of published
 //! ports) is looked up by a rule, so that a container more is an element, not a rule.
 //!
+//! guest.rs has what the sets know of a container, nftables.rs how the kernel is told all that.
 //! Read nft(8), and <https://wiki.nftables.org> for a picture of the hooks.
 
-use std::io::ErrorKind;
-use std::net::Ipv4Addr;
-use std::process::{Command, Stdio};
+use stage::Result;
 
-use stage::{Error, Result};
+use crate::guest::Guest;
+use crate::nftables::{Batch, Family, Filter};
+use crate::{Subnet, rules};
 
-use crate::netlink::Hardware;
-use crate::{Published, Subnet};
-
-/// The tables of `bridge`, whose ports' names begin with `prefix`.
+/// The tables of `bridge`, whose ports' names begin with `prefix`: as nft(8) reads and shows them.
+/// What is sent to the kernel is in rules.rs.
 pub fn tables(bridge: &str, prefix: &str, subnet: &Subnet) -> String {
     let tables = [GUARD, ROUTES].concat();
     tables
@@ -67,7 +66,8 @@ table ip BRIDGE {
         # Outside, nobody knows the way back to our subnet: take the host's address.
         ip saddr SUBNET oifname != "BRIDGE" masquerade
         # The answer must come back the way that the question took.
-        oifname "BRIDGE" ct status dnat ip saddr { 127.0.0.0/8, SUBNET } masquerade
+        oifname "BRIDGE" ct status dnat ip saddr 127.0.0.0/8 masquerade
+        oifname "BRIDGE" ct status dnat ip saddr SUBNET masquerade
     }
     # From outside, only what was published or asked for.
     chain forward {
@@ -81,110 +81,96 @@ table ip BRIDGE {
 }
 "#;
 
-/// What the tables of a bridge know of one container.
-pub struct Guest<'g> {
-    /// The bridge.
-    pub bridge: &'g str,
-    /// The container's port of it.
-    pub port: &'g str,
-    /// Its hardware address.
-    pub hardware: Hardware,
-    /// Its address.
-    pub address: Ipv4Addr,
-    /// Its ports that are the host's, too.
-    pub published: &'g [Published],
+/// The rules of the bridge called `name`.
+pub struct Firewall<'n> {
+    name: &'n str,
+    filter: Filter,
 }
 
-impl Guest<'_> {
-    /// The commands that let it in.
-    pub fn welcome(&self) -> String {
-        let address = self.address;
-        let ports = self
-            .published
-            .iter()
-            .map(|it| format!("{} : {address} . {}", key(it), it.container));
-        self.each("add", ports.collect())
+impl<'n> Firewall<'n> {
+    /// Those of the bridge in our network namespace.
+    pub fn of(name: &'n str) -> Result<Firewall<'n>> {
+        Ok(Firewall { name, filter: Filter::open()? })
     }
 
-    /// The commands that forget it.
-    pub fn farewell(&self) -> String {
-        self.each("delete", self.published.iter().map(key).collect())
+    /// Let `guest` in.
+    pub fn let_in(&self, guest: &Guest) -> Result<()> {
+        self.filter.apply(|batch| self.add(batch, guest))
     }
 
-    /// In one line, so that it can be noted as one.
-    fn each(&self, verb: &str, ports: Vec<String>) -> String {
-        let Guest { bridge, port, address, .. } = self;
-        let hardware = self.hardware.map(|byte| format!("{byte:02x}")).join(":");
-        let guest = format!("{{ \"{port}\" . {hardware} . {address} }}");
-        let mut commands = format!("{verb} element bridge {bridge} guests {guest}");
-        for element in ports {
-            let command = format!("{verb} element ip {bridge} published {{ {element} }}");
-            commands.push_str(&format!("; {command}"));
-        }
-        commands
-    }
-}
-
-/// By what a published port is found: the protocol, the address, and the port.
-fn key(port: &Published) -> String {
-    let address = match *port.host.ip() {
-        Ipv4Addr::UNSPECIFIED => "0.0.0.0/0".to_string(),
-        address => address.to_string(),
-    };
-    format!("{} . {address} . {}", port.protocol, port.host.port())
-}
-
-/// The command that removes all tables of `bridge`, also if there are none.
-pub fn no_tables(bridge: &str) -> String {
-    ["ip", "bridge"]
-        .map(|family| {
-            format!("table {family} {bridge}\ndelete table {family} {bridge}\n")
+    /// Make the tables, for ports whose names begin with `prefix`, and let `guest` in.
+    pub fn make(&self, prefix: &str, subnet: &Subnet, guest: &Guest) -> Result<()> {
+        self.filter.apply(|batch| {
+            rules::guard(&mut batch.table(Family::Bridge, self.name), prefix);
+            rules::routes(&mut batch.table(Family::Ip, self.name), self.name, subnet);
+            self.add(batch, guest);
         })
-        .concat()
-}
-
-/// Remove all tables of `bridge`. That cannot go wrong unless they are there: without nft, or
-/// where the kernel has no such filter, they never were.
-pub fn forget(bridge: &str) -> Result<()> {
-    let removed = apply(&no_tables(bridge));
-    let is_there = || apply(&format!("list table ip {bridge}\n")).is_ok();
-    if removed.is_err() && is_there() { removed } else { Ok(()) }
-}
-
-/// Let nft(8) carry out `commands`: all of them, or none.
-pub fn apply(commands: &str) -> Result<()> {
-    // As an argument: of an input that it cannot read, nft says that all of it is done.
-    let nft = Command::new("nft")
-        .arg(commands)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn();
-    let nft = nft.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            Error::input("there is no nft").hint("it is in the package nftables")
-        }
-        _ => Error::io("nft", &error),
-    })?;
-    let ended = stage::output_of(nft).map_err(|error| Error::io("nft", &error))?;
-    if ended.status.success() {
-        return Ok(());
     }
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let why = said.lines().next().unwrap_or("it gave no reason").to_string();
-    Err(Error::input(format!("nft failed: {why}")))
+
+    fn add(&self, batch: &mut Batch, guest: &Guest) {
+        batch.table(Family::Bridge, self.name).add("guests", &[guest.element()]);
+        if !guest.published.is_empty() {
+            batch.table(Family::Ip, self.name).add("published", &guest.ports());
+        }
+    }
+
+    /// Forget `guest`.
+    pub fn forget(&self, guest: &Guest) -> Result<()> {
+        self.filter.apply(|batch| {
+            batch.table(Family::Bridge, self.name).delete("guests", &[guest.element()]);
+            if !guest.published.is_empty() {
+                batch.table(Family::Ip, self.name).delete("published", &guest.ports());
+            }
+        })
+    }
+
+    /// Remove all tables, also if there are none.
+    pub fn end(&self) -> Result<()> {
+        self.filter.apply(|batch| {
+            batch.table(Family::Ip, self.name).remove();
+            batch.table(Family::Bridge, self.name).remove();
+        })
+    }
+
+    /// Whether there are tables.
+    pub fn is_there(&self) -> bool {
+        self.filter.has_table(Family::Ip, self.name).unwrap_or(false)
+    }
+
+    /// Remove the table that keeps each from sending as another.
+    pub fn end_guard(&self) -> Result<()> {
+        self.filter.apply(|batch| batch.table(Family::Bridge, self.name).remove())
+    }
 }
 
 /// Where Docker or a firewall guards forwarding, no table of ours can overrule a refusal: a
 /// packet must be accepted there, too.
 pub mod docker {
+    use std::fs;
     use std::process::{Command, Stdio};
+
+    use crate::nftables::{Family, Filter};
 
     /// Our chain in the table `filter` of iptables(8).
     const CHAIN: &str = "FAKEDOCKER1";
 
     /// Whether forwarding is guarded by iptables.
     pub fn is_there() -> bool {
+        // Where it has no table, nobody has to start it to know.
+        has_table() && has_rules()
+    }
+
+    /// Whether there is a table `filter`: in the packet filter of today's iptables, or in that of
+    /// the one before.
+    fn has_table() -> bool {
+        let today =
+            Filter::open().and_then(|filter| filter.has_table(Family::Ip, "filter"));
+        let before =
+            fs::read_to_string("/proc/self/net/ip_tables_names").unwrap_or_default();
+        today.unwrap_or(false) || before.lines().any(|table| table == "filter")
+    }
+
+    fn has_rules() -> bool {
         let mut save = Command::new("iptables-save");
         let saved = save.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let guards = |line: &str| {

@@ -17,8 +17,11 @@ use stage::{Error, Ledger, Result, Stage};
 
 pub mod bridge;
 pub mod firewall;
+mod guest;
 pub mod netlink;
+mod nftables;
 mod publish;
+mod rules;
 mod subnet;
 pub mod usermode;
 
@@ -53,7 +56,7 @@ impl Cable {
         let outside = format!("fd-{pid}");
         ledger.note(&outside)?;
         let mut netlink = Netlink::open()?;
-        netlink.veth(&outside, INSIDE, None, pid)?;
+        netlink.veth(&outside, INSIDE, pid)?;
         // From here on, whatever fails takes the cable with it.
         let cable = Cable { outside, _noted: ledger };
         netlink.add_address(&cable.outside, subnet.gateway(), subnet.length())?;

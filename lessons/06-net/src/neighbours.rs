@@ -9,9 +9,10 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
+use net::INSIDE;
 use net::bridge::{self, Bridge, NAME, Place};
+use net::firewall::Firewall;
 use net::netlink::Netlink;
-use net::{INSIDE, firewall};
 use stage::{Child, Cue, Error, Evidence, Result, Stage, Verdict};
 
 /// All ports of a container are free.
@@ -48,7 +49,7 @@ pub fn play(stage: &Stage) -> Result<Verdict> {
     theft()?;
     let guarded = question()?;
     stage.note("the guard goes: nft delete table bridge fakedocker1");
-    firewall::apply(&format!("delete table bridge {NAME}"))?;
+    Firewall::of(NAME)?.end_guard()?;
     theft()?;
     let unguarded = question()?;
     stage.gap();

@@ -32,6 +32,9 @@ pub type Hardware = [u8; 6];
 /// For what must not be there yet, as O_CREAT|O_EXCL.
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
+/// The links of our bridge are a group (IFLA_GROUP), whose number nobody else is likely to have.
+const GROUP: u32 = u32::from_be_bytes(*b"fake");
+
 /// A line to the kernel. It speaks of the network namespace that it was opened in.
 pub struct Netlink {
     socket: Socket,
@@ -48,44 +51,68 @@ impl Netlink {
     }
 
     /// Make a veth pair: `outside` here, `inside` in the network namespace of process `pid`.
-    /// Both in one message, so that nothing is left half-way by whoever is killed. The end
-    /// inside can be given its hardware address, else that is drawn by lot.
-    pub fn veth(
+    /// Both in one message, so that nothing is left half-way by whoever is killed.
+    pub fn veth(&mut self, outside: &str, inside: &str, pid: Pid) -> Result<()> {
+        let call = format!("RTM_NEWLINK({outside}, veth, {inside} in {pid})");
+        self.pair(&call, named(outside), named(inside), pid)
+    }
+
+    /// The same for a bridge: `port` is one of its ports, and up; `inside` has the hardware
+    /// address `hardware`.
+    pub fn port(
         &mut self,
-        outside: &str,
-        inside: &str,
-        hardware: Option<Hardware>,
+        (port, bridge): (&str, &str),
+        (inside, hardware): (&str, Hardware),
         pid: Pid,
     ) -> Result<()> {
-        let mut peer = LinkMessage::default();
-        peer.attributes.push(LinkAttribute::IfName(inside.to_string()));
-        peer.attributes.push(LinkAttribute::NetNsPid(pid.as_raw().unsigned_abs()));
-        peer.attributes.extend(hardware.map(|it| LinkAttribute::Address(it.into())));
-        let mut link = LinkMessage::default();
-        link.attributes.push(LinkAttribute::IfName(outside.to_string()));
-        link.attributes.push(LinkAttribute::LinkInfo(vec![
+        let (mut here, mut there) = (named(port), named(inside));
+        here.attributes.push(LinkAttribute::Controller(index(bridge)?));
+        here.attributes.push(LinkAttribute::Group(GROUP));
+        there.attributes.push(LinkAttribute::Address(hardware.into()));
+        (here.header.flags, here.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
+        let call = format!("RTM_NEWLINK({port}, veth, {bridge}, {inside} in {pid})");
+        self.pair(&call, here, there, pid)
+    }
+
+    fn pair(
+        &mut self,
+        call: &str,
+        mut here: LinkMessage,
+        mut there: LinkMessage,
+        pid: Pid,
+    ) -> Result<()> {
+        there.attributes.push(LinkAttribute::NetNsPid(pid.as_raw().unsigned_abs()));
+        here.attributes.push(LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
-            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(there))),
         ]));
-        let call = format!("RTM_NEWLINK({outside}, veth, {inside} in {pid})");
-        self.request(&call, RouteNetlinkMessage::NewLink(link), NEW)
+        self.request(call, RouteNetlinkMessage::NewLink(here), NEW)
     }
 
     /// Make a bridge, a switch in software.
     pub fn bridge(&mut self, name: &str, hardware: Hardware) -> Result<()> {
-        let mut link = LinkMessage::default();
-        link.attributes.push(LinkAttribute::IfName(name.to_string()));
+        let mut link = named(name);
         link.attributes.push(LinkAttribute::Address(hardware.into()));
+        link.attributes.push(LinkAttribute::Group(GROUP));
         let kind = LinkInfo::Kind(InfoKind::Bridge);
         link.attributes.push(LinkAttribute::LinkInfo(vec![kind]));
         let call = format!("RTM_NEWLINK({name}, bridge)");
         self.request(&call, RouteNetlinkMessage::NewLink(link), NEW)
     }
 
-    /// Make `link` a port of `bridge`.
-    pub fn plug(&mut self, link: &str, bridge: &str) -> Result<()> {
-        let change = LinkAttribute::Controller(index(bridge)?);
-        self.change(link, change, &format!("IFLA_MASTER={bridge}"))
+    /// The hardware address of `link`; None if it is not up, or not there.
+    pub fn hardware_if_up(&mut self, link: &str) -> Result<Option<Hardware>> {
+        let call = format!("RTM_GETLINK({link})");
+        let question = RouteNetlinkMessage::GetLink(named(link));
+        let link = match self.exchange(&call, question, 0)? {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => link,
+            _ => return Ok(None),
+        };
+        let hardware = link.attributes.into_iter().find_map(|it| match it {
+            LinkAttribute::Address(bytes) => bytes.try_into().ok(),
+            _ => None,
+        });
+        Ok(hardware.filter(|_| link.header.flags.contains(LinkFlags::Up)))
     }
 
     /// Let the `port` of a bridge reach no other isolated port, only the bridge itself.
@@ -105,8 +132,7 @@ impl Netlink {
     }
 
     fn change(&mut self, link: &str, change: LinkAttribute, shown: &str) -> Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = index(link)?;
+        let mut message = named(link);
         message.attributes.push(change);
         let call = format!("RTM_NEWLINK({link}, {shown})");
         self.request(&call, RouteNetlinkMessage::NewLink(message), 0)
@@ -114,8 +140,7 @@ impl Netlink {
 
     /// Let packets in and out of `link`.
     pub fn set_up(&mut self, link: &str) -> Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = index(link)?;
+        let mut message = named(link);
         (message.header.flags, message.header.change_mask) =
             (LinkFlags::Up, LinkFlags::Up);
         let call = format!("RTM_NEWLINK({link}, IFF_UP)");
@@ -155,26 +180,21 @@ impl Netlink {
 
     /// Remove `link`, and so the other end of its pair.
     pub fn remove(&mut self, link: &str) -> Result<()> {
-        let mut message = LinkMessage::default();
-        message.attributes.push(LinkAttribute::IfName(link.to_string()));
         let call = format!("RTM_DELLINK({link})");
-        self.request(&call, RouteNetlinkMessage::DelLink(message), 0)
+        self.request(&call, RouteNetlinkMessage::DelLink(named(link)), 0)
     }
 
-    /// Send a message, and wait for the kernel's answer.
+    /// Remove our bridge and its ports, all in one: the kernel waits long for each removal, until
+    /// nobody can still be looking at the link.
+    pub fn remove_group(&mut self) -> Result<()> {
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::Group(GROUP));
+        self.request("RTM_DELLINK(IFLA_GROUP)", RouteNetlinkMessage::DelLink(message), 0)
+    }
+
+    /// Send a message, and wait for the kernel's yes.
     fn request(&mut self, call: &str, what: RouteNetlinkMessage, how: u16) -> Result<()> {
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | NLM_F_ACK | how;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(what));
-        message.finalize(); // only now is its length known
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        let failed = |error| Error::io(call, &error);
-        self.socket.send(&bytes, 0).map_err(failed)?;
-        let (answer, _) = self.socket.recv_from_full().map_err(failed)?;
-        let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
-            .map_err(|error| Error::input(format!("{call}: {error}")))?;
-        match answer.payload {
+        match self.exchange(call, what, NLM_F_ACK | how)? {
             // An "error" without a code is the kernel's yes.
             NetlinkPayload::Error(error) => match error.code {
                 None => Ok(()),
@@ -185,6 +205,34 @@ impl Netlink {
             ))),
         }
     }
+
+    /// Send a message, and wait for the kernel's answer.
+    fn exchange(
+        &mut self,
+        call: &str,
+        what: RouteNetlinkMessage,
+        how: u16,
+    ) -> Result<NetlinkPayload<RouteNetlinkMessage>> {
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | how;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(what));
+        message.finalize(); // only now is its length known
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        let failed = |error| Error::io(call, &error);
+        self.socket.send(&bytes, 0).map_err(failed)?;
+        let (answer, _) = self.socket.recv_from_full().map_err(failed)?;
+        let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
+        let answer = answer.map_err(|error| Error::input(format!("{call}: {error}")))?;
+        Ok(answer.payload)
+    }
+}
+
+/// A message about the link that is called `name`, or is to be.
+fn named(name: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.to_string()));
+    message
 }
 
 /// The number by which messages name a link.

@@ -9,7 +9,6 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
 use stage::{Error, Result};
 
 /// A range of addresses, such as `10.207.1.0/24`.
@@ -23,6 +22,11 @@ impl Subnet {
     /// How many bits the addresses have in common.
     pub fn length(&self) -> u8 {
         self.length
+    }
+
+    /// The bits that they have in common, and then zeros.
+    pub fn network(&self) -> Ipv4Addr {
+        self.network
     }
 
     /// The first address: the host's.
@@ -99,20 +103,6 @@ fn routes() -> Result<Vec<Subnet>> {
         Some(Subnet { network: network.into(), length })
     };
     Ok(table.lines().filter_map(read).filter(|route| route.length > 0).collect())
-}
-
-/// The subnet of the link called `name`; None if it is not up, or has no address.
-pub fn of_link(name: &str) -> Result<Option<Subnet>> {
-    let links = getifaddrs().map_err(|errno| Error::call("getifaddrs", errno))?;
-    let mut up = links.filter(|link| {
-        link.interface_name == name && link.flags.contains(InterfaceFlags::IFF_UP)
-    });
-    Ok(up.find_map(|link| {
-        let address = u32::from(link.address?.as_sockaddr_in()?.ip());
-        let mask = u32::from(link.netmask?.as_sockaddr_in()?.ip());
-        let length = u8::try_from(mask.leading_ones()).ok()?;
-        Some(Subnet { network: (address & mask).into(), length })
-    }))
 }
 
 impl FromStr for Subnet {

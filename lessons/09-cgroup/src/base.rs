@@ -12,16 +12,19 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, getpid};
-use stage::{Error, Result, Stage, ledger};
+use stage::{Error, Ledger, Result, Stage, ledger};
 
-use crate::files::{lists, make_folder, read, write};
-use crate::{Hierarchy, PARENT, Version};
+use crate::files::{lists, make_shared_folder, read, write};
+use crate::{Hierarchy, Membership, PARENT, Version};
 
 /// Where we go ourselves, when the group that was given to us must have no processes.
 const LEAF: &str = "fakedocker-leaf";
 
 /// The note of what we have let through in groups that are not ours.
 const NOTE: &str = "cgroup.subtree_control";
+
+/// How often to try to remove a group that has none in it. One with a process has to stay.
+const LOOKS: usize = 100;
 
 /// The group below which ours are made.
 pub struct Base {
@@ -30,11 +33,15 @@ pub struct Base {
 }
 
 impl Base {
-    /// The one of `hierarchy`, in which `controller` is wanted.
-    pub fn find(hierarchy: &Hierarchy, controller: &str) -> Result<Base> {
+    /// The one of `hierarchy`, in which `controller` is wanted, for who is in the groups `own`.
+    pub fn find(
+        hierarchy: &Hierarchy,
+        own: &Membership,
+        controller: &str,
+    ) -> Result<Base> {
         let version = hierarchy.version;
         let can_write = |folder: &PathBuf| access(folder, AccessFlags::W_OK).is_ok();
-        match candidates(hierarchy)?.into_iter().find(can_write) {
+        match candidates(hierarchy, own)?.into_iter().find(can_write) {
             Some(folder) => Ok(Base { folder, version }),
             None => Err(refused(hierarchy, controller)),
         }
@@ -43,12 +50,38 @@ impl Base {
     /// All that we may have used on this machine.
     pub fn all() -> Vec<Base> {
         let hierarchies = Hierarchy::all().unwrap_or_default();
+        let Ok(own) = Membership::of("self") else { return Vec::new() };
         let of = |hierarchy: Hierarchy| {
-            let folders = candidates(&hierarchy).unwrap_or_default();
+            let folders = candidates(&hierarchy, &own).unwrap_or_default();
             let version = hierarchy.version;
             folders.into_iter().map(move |folder| Base { folder, version })
         };
         hierarchies.into_iter().flat_map(of).collect()
+    }
+
+    /// Whether it is noted what we let through in groups that are not ours.
+    pub fn has_notes(&self) -> bool {
+        self.version == Version::V2
+    }
+
+    /// Whether something is noted, and nobody is there for whom it was let through.
+    pub fn left_notes() -> Result<bool> {
+        Ok(ledger::recall(NOTE)?.is_some() && Ledger::count("cgroup")? == 0)
+    }
+
+    /// Whether there is something of ours to tidy.
+    pub fn is_used(&self) -> bool {
+        self.parent().is_dir() || self.folder.join(LEAF).is_dir()
+    }
+
+    /// The one that `group`, a folder of ours, was made below.
+    pub fn of(group: &Path, version: Option<Version>) -> Option<Base> {
+        let folder = group.parent().filter(|it| it.ends_with(PARENT))?.parent()?;
+        let version = version.unwrap_or_else(|| {
+            let is_new = folder.join("cgroup.controllers").exists();
+            if is_new { Version::V2 } else { Version::V1 }
+        });
+        Some(Base { folder: folder.to_path_buf(), version })
     }
 
     /// The group that all of ours are in.
@@ -88,7 +121,7 @@ impl Base {
             return Ok(());
         }
         let leaf = self.folder.join(LEAF);
-        make_folder(stage, &leaf)?;
+        make_shared_folder(stage, &leaf)?;
         write(stage, &leaf.join("cgroup.procs"), &own)
     }
 
@@ -97,48 +130,59 @@ impl Base {
         ledger::remember(NOTE, &format!("{noted}{}\t{name}\n", self.folder.display()))
     }
 
-    /// When no group of ours is left: remove the parent, and forbid what we have allowed.
-    pub fn tidy(&self) {
-        let (parent, leaf) = (self.parent(), self.folder.join(LEAF));
-        // What cannot be read now is taken back by whoever comes next.
-        let Ok(noted) = ledger::recall(NOTE) else { return };
-        let noted = noted.unwrap_or_default();
+    /// When no group of ours is left: remove the parent, and forbid what we have allowed. True
+    /// if nothing is left to do.
+    pub fn tidy(&self) -> bool {
+        let Ok(_turn) = self.lock() else { return !self.folder.is_dir() };
+        let parent = self.parent();
+        // Refused as long as there are groups in it: whose is the last one comes here, too. It may
+        // have gone while we looked.
+        for _ in 0..LOOKS {
+            if fs::remove_dir(&parent).is_ok() || !parent.is_dir() {
+                return self.version == Version::V1 || self.take_back().is_ok();
+            }
+            if has_groups(&parent) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Forbid what we have let through, and return from our leaf.
+    fn take_back(&self) -> Result<()> {
+        let noted = ledger::recall(NOTE)?.unwrap_or_default();
         let own =
             |line: &&str| line.split('\t').next().map(Path::new) == Some(&self.folder);
-        if !parent.is_dir() && !leaf.is_dir() && !noted.lines().any(|line| own(&line)) {
-            return;
-        }
-        let Ok(_turn) = self.lock() else { return };
-        // Refused as long as there are groups in it.
-        if fs::remove_dir(&parent).is_err() && parent.is_dir() {
-            return;
-        }
-        // Another one of ours may have written meanwhile.
-        let Ok(noted) = ledger::recall(NOTE) else { return };
-        let noted = noted.unwrap_or_default();
         let (ours, others): (Vec<&str>, Vec<&str>) = noted.lines().partition(own);
         for name in ours.iter().filter_map(|line| line.split('\t').nth(1)) {
             // Refused if somebody else has come to need it: then it is theirs.
             fs::write(self.folder.join("cgroup.subtree_control"), format!("-{name}"))
                 .ok();
         }
-        let left = if others.is_empty() {
-            ledger::forget(NOTE)
-        } else {
-            ledger::remember(NOTE, &format!("{}\n", others.join("\n")))
-        };
-        // Without the note there is nothing to take back: that is how it was before us.
-        left.ok();
+        if !ours.is_empty() && others.is_empty() {
+            ledger::forget(NOTE)?;
+        } else if !ours.is_empty() {
+            ledger::remember(NOTE, &format!("{}\n", others.join("\n")))?;
+        }
+        let leaf = self.folder.join(LEAF);
         if leaf.is_dir() {
+            // Others of ours may still be in there.
             fs::write(self.folder.join("cgroup.procs"), getpid().to_string()).ok();
             fs::remove_dir(&leaf).ok();
         }
+        Ok(())
     }
 }
 
+/// Whether there are groups below `folder`. One that cannot be read may have some.
+fn has_groups(folder: &Path) -> bool {
+    fs::read_dir(folder)
+        .is_ok_and(|mut all| all.any(|it| it.is_ok_and(|it| it.path().is_dir())))
+}
+
 /// The topmost group, and our own.
-fn candidates(hierarchy: &Hierarchy) -> Result<Vec<PathBuf>> {
-    let own = hierarchy.folder(&hierarchy.group_of("self")?);
+fn candidates(hierarchy: &Hierarchy, own: &Membership) -> Result<Vec<PathBuf>> {
+    let own = hierarchy.folder(&own.group(hierarchy)?);
     let own = match own.parent() {
         Some(given) if own.ends_with(LEAF) => given.to_path_buf(),
         _ => own,

@@ -12,12 +12,14 @@ use nix::unistd::{self, UnlinkatFlags, unlinkat};
 use stage::{Error, Result, Stage, descriptor};
 
 /// One that is there already is not an error: others of ours may be in it.
+pub fn make_shared_folder(stage: &Stage, folder: &Path) -> Result<()> {
+    if folder.is_dir() { Ok(()) } else { make_folder(stage, folder) }
+}
+
+/// The same without a look before, for one that is not there yet.
 pub fn make_folder(stage: &Stage, folder: &Path) -> Result<()> {
     let call = format!("mkdirat(AT_FDCWD, {folder:?}, 0755)");
     let mode = Mode::from_bits_truncate(0o755);
-    if folder.is_dir() {
-        return Ok(());
-    }
     match stage.attempt(&call, || mkdirat(AT_FDCWD, folder, mode))? {
         Err(errno) if errno != Errno::EEXIST => Err(Error::call(call, errno)),
         _ => Ok(()),
@@ -32,15 +34,23 @@ pub fn remove_folder(stage: &Stage, folder: &Path) -> Result<()> {
 
 /// Write to a file of a group, in one write(2): the kernel takes it as one command.
 pub fn write(stage: &Stage, path: &Path, text: &str) -> Result<()> {
+    write_each(stage, path, &[text])
+}
+
+/// The same, one command after the other.
+pub fn write_each(stage: &Stage, path: &Path, texts: &[impl AsRef<str>]) -> Result<()> {
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let file = openat(AT_FDCWD, path, flags, Mode::empty())
         .map_err(|errno| Error::call(format!("openat({path:?})"), errno))?;
-    let call = format!("write({}, {text:?}, {})", descriptor(&file), text.len());
-    stage.ask(call, || {
-        let count = unistd::write(&file, text.as_bytes())?;
-        i32::try_from(count).map_err(|_| Errno::EOVERFLOW)
-    })?;
-    Ok(())
+    let shown = descriptor(&file);
+    texts.iter().map(AsRef::as_ref).try_for_each(|text| {
+        let call = format!("write({shown}, {text:?}, {})", text.len());
+        let write = || {
+            let count = unistd::write(&file, text.as_bytes())?;
+            i32::try_from(count).map_err(|_| Errno::EOVERFLOW)
+        };
+        stage.ask(call, write).map(drop)
+    })
 }
 
 /// What is in a file of a group, without the line break at its end.

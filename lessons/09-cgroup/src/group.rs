@@ -11,14 +11,17 @@ use nix::unistd;
 use stage::{Error, Ledger, Pid, Result, Stage};
 
 use crate::base::{Base, fill};
-use crate::files::{self, make_folder, remove_folder, write};
-use crate::{Hierarchy, PARENT, Version, upkeep};
+use crate::files::{self, make_folder, make_shared_folder, remove_folder, write};
+use crate::{Hierarchy, Membership, PARENT, Version, upkeep};
 
 /// A group of ours: a folder in each hierarchy that it takes. Dropped, one that we have made
 /// is removed, with all processes in it; if we are killed, by the next [`crate::sweep`].
 pub struct Group {
     name: String,
     places: Vec<Place>,
+    /// What there is on this machine, and where in it we are, who make it, or its member.
+    all: Vec<Hierarchy>,
+    own: Membership,
     /// None if somebody else has made it, and keeps it.
     ledger: Option<Ledger>,
 }
@@ -40,8 +43,9 @@ impl Group {
             Error::input(format!("there is a group {name} already"))
                 .hint("`lab clean` removes what killed lessons have left")
         })?;
+        let (all, own) = (Hierarchy::all()?, Membership::of("self")?);
         let (name, places) = (name.to_string(), Vec::new());
-        let mut group = Group { name, places, ledger: Some(ledger) };
+        let mut group = Group { name, places, all, own, ledger: Some(ledger) };
         controllers.iter().try_for_each(|it| group.extend(stage, it))?;
         Ok(group)
     }
@@ -51,45 +55,54 @@ impl Group {
     pub fn of(name: &str, member: Pid) -> Result<Option<Group>> {
         let ours = Path::new(PARENT).join(name);
         let mut places = Vec::new();
-        for hierarchy in Hierarchy::all()? {
+        let (all, own) = (Hierarchy::all()?, Membership::of(&member.to_string())?);
+        for hierarchy in &all {
             // A hierarchy that is mounted, but without a line there, is another namespace's.
-            let Ok(group) = hierarchy.group_of(&member.to_string()) else { continue };
+            let Ok(group) = own.group(hierarchy) else { continue };
             let folder = hierarchy.folder(&group);
             if group.ends_with(&ours) && folder.is_dir() {
-                places.push(Place { hierarchy, folder });
+                places.push(Place { hierarchy: hierarchy.clone(), folder });
             }
         }
         let (name, is_there) = (name.to_string(), !places.is_empty());
-        Ok(is_there.then_some(Group { name, places, ledger: None }))
+        Ok(is_there.then_some(Group { name, places, all, own, ledger: None }))
     }
 
     /// Let `controller` limit and count in the group, too: make its folder where that is, unless
     /// it has one there.
     pub fn extend(&mut self, stage: &Stage, controller: &str) -> Result<()> {
-        let hierarchy = Hierarchy::of(controller)?;
-        let base = Base::find(&hierarchy, controller)?;
+        let hierarchy = Hierarchy::among(&self.all, controller)?.clone();
+        let base = Base::find(&hierarchy, &self.own, controller)?;
         let parent = base.parent();
         let folder = parent.join(&self.name);
         let needs_filling = controller == "cpuset" && hierarchy.version == Version::V1;
         let _turn = base.lock()?;
-        make_folder(stage, &parent)?;
-        base.allow(stage, controller)?;
-        if needs_filling {
-            fill(stage, &base.folder, &parent)?;
-        }
-        if self.places.iter().all(|place| place.folder != folder) {
+        let is_new = self.places.iter().all(|place| place.folder != folder);
+        if is_new {
             if let Some(ledger) = &mut self.ledger {
                 ledger.note(folder.display())?;
             }
             // Before it is made: it can be there although `make_folder` has failed, because
             // nobody listens any more.
             self.places.push(Place { hierarchy, folder: folder.clone() });
+        }
+        make_shared_folder(stage, &parent)?;
+        base.allow(stage, controller)?;
+        if needs_filling {
+            fill(stage, &base.folder, &parent)?;
+        }
+        if is_new {
             make_folder(stage, &folder)?;
         }
         if needs_filling {
             fill(stage, &parent, &folder)?;
         }
         Ok(())
+    }
+
+    /// Whether this machine has `controller`, so that it can be made for it.
+    pub fn can_have(&self, controller: &str) -> bool {
+        Hierarchy::among(&self.all, controller).is_ok()
     }
 
     /// Whether it is made for `controller`.
@@ -142,6 +155,17 @@ impl Group {
         write(stage, &self.folder(controller)?.join(name), text)
     }
 
+    /// The same with each of `texts`, in their order, for a file that takes one at a time.
+    pub fn set_each(
+        &self,
+        stage: &Stage,
+        controller: &str,
+        name: &str,
+        texts: &[String],
+    ) -> Result<()> {
+        files::write_each(stage, &self.folder(controller)?.join(name), texts)
+    }
+
     /// What is in the group's file `name`, which belongs to `controller`.
     pub fn get(&self, controller: &str, name: &str) -> Result<String> {
         files::read(&self.folder(controller)?.join(name))
@@ -167,7 +191,13 @@ impl Group {
     /// Open the way in, for somebody who will not see the group any more.
     pub fn open(&self) -> Result<Entrance> {
         let open = |place: &Place| {
-            let path = place.folder.join("cgroup.procs");
+            // Before a whole process can move, the kernel holds up all that fork or end, and may
+            // wait 8 ms for that. Version 1 also has a file for single tasks: who is one, and moves
+            // itself, waits for nobody (cgroup_procs_write_start in kernel/cgroup/cgroup.c).
+            let path = place.folder.join(match place.hierarchy.version {
+                Version::V1 => "tasks",
+                Version::V2 => "cgroup.procs",
+            });
             let file = OpenOptions::new().write(true).open(&path);
             file.map(|file| (path.clone(), file))
                 .map_err(|error| Error::io(path.display(), &error))
@@ -176,13 +206,11 @@ impl Group {
     }
 
     /// Remove the group, and end the processes in it.
-    pub fn remove(mut self, stage: &Stage) -> Result<()> {
-        while let Some(place) = self.places.last() {
+    pub fn remove(self, stage: &Stage) -> Result<()> {
+        self.places.iter().rev().try_for_each(|place| {
             upkeep::end_all(&place.folder)?;
-            remove_folder(stage, &place.folder)?;
-            self.places.pop();
-        }
-        Ok(())
+            remove_folder(stage, &place.folder)
+        })
     }
 
     fn place(&self, controller: &str) -> Result<&Place> {
@@ -193,8 +221,9 @@ impl Group {
     }
 }
 
-/// The way into a group. The kernel looks at who has opened it, not at who goes through:
-/// that may be somebody in a user namespace, or in a mount namespace without cgroups.
+/// The way into a group, for a process of one task. The kernel looks at who has opened it, not at
+/// who goes through: that may be somebody in a user namespace, or in a mount namespace without
+/// cgroups.
 pub struct Entrance(Vec<(PathBuf, File)>);
 
 impl Entrance {
@@ -210,15 +239,14 @@ impl Entrance {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if self.ledger.is_none() {
-            return;
-        }
-        let places = self.places.iter();
-        let left = places.filter(|place| !upkeep::take_away(&place.folder)).count();
-        match self.ledger.take() {
+        let Some(ledger) = self.ledger.take() else { return };
+        let go = |place: &&Place| {
+            upkeep::take_away(&place.folder, Some(place.hierarchy.version))
+        };
+        let left = self.places.iter().filter(|place| !go(place)).count();
+        if left > 0 {
             // What stays is taken away by `sweep`.
-            Some(ledger) if left > 0 => ledger.leave_behind(),
-            _ => Base::all().iter().for_each(Base::tidy),
+            ledger.leave_behind();
         }
     }
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stage::{Error, Result};
+use stage::{Error, Result, proc};
 
 /// The two versions of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,12 @@ pub struct Hierarchy {
     pub controllers: Vec<String>,
 }
 
+/// Which groups a process is in: /proc/PID/cgroup, with a line for each hierarchy.
+pub struct Membership {
+    path: String,
+    text: String,
+}
+
 /// Controllers that have another name in version 2.
 const RENAMED: [(&str, &str); 2] = [("blkio", "io"), ("cpuacct", "cpu")];
 
@@ -44,8 +50,7 @@ const BUILT_IN: [&str; 2] = ["freezer", "devices"];
 impl Hierarchy {
     /// All that are mounted, each once.
     pub fn all() -> Result<Vec<Hierarchy>> {
-        let path = "/proc/self/mountinfo";
-        let text = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
+        let text = proc::read("/proc/self/mountinfo")?;
         let mut found: Vec<Hierarchy> = Vec::new();
         for hierarchy in text.lines().filter_map(read_mount) {
             let is_same = |other: &Hierarchy| {
@@ -61,8 +66,12 @@ impl Hierarchy {
 
     /// The one that has `controller`, by its name in version 1.
     pub fn of(controller: &str) -> Result<Hierarchy> {
-        let all = Hierarchy::all()?;
-        let found = all.into_iter().find(|hierarchy| hierarchy.has(controller));
+        Hierarchy::among(&Hierarchy::all()?, controller).cloned()
+    }
+
+    /// The one of `all` that has `controller`.
+    pub fn among<'a>(all: &'a [Hierarchy], controller: &str) -> Result<&'a Hierarchy> {
+        let found = all.iter().find(|hierarchy| hierarchy.has(controller));
         found.ok_or_else(|| {
             let known = "/proc/cgroups";
             let is_known = fs::read_to_string(known).is_ok_and(|text| {
@@ -93,23 +102,9 @@ impl Hierarchy {
         }
     }
 
-    /// The group that `process` (a PID or `self`) is in: its line in /proc/PID/cgroup.
+    /// The group that `process` (a PID or `self`) is in.
     pub fn group_of(&self, process: &str) -> Result<PathBuf> {
-        let path = format!("/proc/{process}/cgroup");
-        let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
-        let group = text.lines().find_map(|line| {
-            let mut fields = line.splitn(3, ':').skip(1);
-            let (controllers, group) = (fields.next()?, fields.next()?);
-            let mut own = controllers.split(',');
-            let is_ours = match self.version {
-                Version::V2 => controllers.is_empty(),
-                Version::V1 => {
-                    own.any(|name| self.controllers.iter().any(|it| it == name))
-                }
-            };
-            is_ours.then(|| PathBuf::from(group))
-        });
-        group.ok_or_else(|| Error::input(format!("{path} has no line for {}", self)))
+        Membership::of(process)?.group(self)
     }
 
     /// The folder of the group that /proc/PID/cgroup calls `group`.
@@ -121,6 +116,33 @@ impl Hierarchy {
     /// What /proc/PID/cgroup calls the group at `folder`.
     pub fn group(&self, folder: &Path) -> PathBuf {
         self.root.join(folder.strip_prefix(&self.at).unwrap_or(folder))
+    }
+}
+
+impl Membership {
+    /// That of `process`, a PID or `self`.
+    pub fn of(process: &str) -> Result<Membership> {
+        let path = format!("/proc/{process}/cgroup");
+        let text = proc::read(&path)?;
+        Ok(Membership { path, text })
+    }
+
+    /// Its group in `hierarchy`.
+    pub fn group(&self, hierarchy: &Hierarchy) -> Result<PathBuf> {
+        let group = self.text.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (controllers, group) = (fields.next()?, fields.next()?);
+            let mut own = controllers.split(',');
+            let is_ours = match hierarchy.version {
+                Version::V2 => controllers.is_empty(),
+                Version::V1 => {
+                    own.any(|name| hierarchy.controllers.iter().any(|it| it == name))
+                }
+            };
+            is_ours.then(|| PathBuf::from(group))
+        });
+        let path = &self.path;
+        group.ok_or_else(|| Error::input(format!("{path} has no line for {hierarchy}")))
     }
 }
 

@@ -23,8 +23,8 @@ mod upkeep;
 
 pub use files::{remove_folder, write};
 pub use group::{Entrance, Group};
-pub use hierarchy::{Hierarchy, Version};
-pub use upkeep::{left, sweep};
+pub use hierarchy::{Hierarchy, Membership, Version};
+pub use upkeep::{left, sweep, sweep_noted};
 
 /// The group that all of ours are in.
 pub const PARENT: &str = "fakedocker";

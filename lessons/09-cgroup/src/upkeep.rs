@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use stage::{Error, Ledger, Result};
 
 use crate::base::Base;
-use crate::{Hierarchy, PARENT};
+use crate::{Hierarchy, PARENT, Version};
 
 /// How long the parent of an ended process may take to wait for it. PID 1 is slow on some
 /// machines.
@@ -95,8 +95,13 @@ fn await_change(folder: &Path) -> Result<()> {
     }
 }
 
-/// End all in it and remove it. True if it is gone.
-pub fn take_away(folder: &Path) -> bool {
+/// End all in the group at `folder` and remove it, and, with the last one, what was changed
+/// above. True if nothing is left to do. The `version` is looked up if it is not known.
+pub fn take_away(folder: &Path, version: Option<Version>) -> bool {
+    remove(folder) && Base::of(folder, version).is_none_or(|base| base.tidy())
+}
+
+fn remove(folder: &Path) -> bool {
     if !folder.is_dir() {
         return true;
     }
@@ -120,13 +125,44 @@ pub fn left() -> Result<Vec<String>> {
     Ok(ours.map(|folder| format!("group {folder}")).collect())
 }
 
-/// Take away the groups of killed runs, and say what they were.
+/// Take away the groups of killed runs, say what they were, and tidy up where we have ever made
+/// groups, also where somebody else's has kept ours.
 pub fn sweep() -> Result<Vec<String>> {
+    let groups = sweep_noted()?;
+    for base in Base::all().iter().filter(|base| base.is_used()) {
+        base.tidy();
+    }
+    Ok(groups)
+}
+
+/// Take away the groups of killed runs, and say what they were: all that there is to do, unless
+/// others have put groups into ours. Where nothing is noted, it costs nothing.
+pub fn sweep_noted() -> Result<Vec<String>> {
     let ours = format!("/{PARENT}/");
+    let mut changed = Vec::new();
     let left = Ledger::abandoned("cgroup", |folder| {
-        !folder.contains(&ours) || take_away(Path::new(folder))
+        if !folder.contains(&ours) {
+            return true;
+        }
+        let (folder, base) = (Path::new(folder), Base::of(Path::new(folder), None));
+        if !remove(folder) {
+            return false;
+        }
+        match base {
+            // What was let through there is noted, too, and notes are locked now.
+            Some(base) if base.has_notes() => changed.push(base),
+            Some(base) => return base.tidy(),
+            None => {}
+        }
+        true
     })?;
-    Base::all().iter().for_each(Base::tidy);
+    if changed.is_empty() && Base::left_notes()? {
+        // Somebody was killed here.
+        changed = Base::all();
+    }
+    for base in changed {
+        base.tidy();
+    }
     let groups = left.into_iter().filter(|folder| folder.contains(&ours));
     Ok(groups.map(|folder| format!("group {folder}")).collect())
 }

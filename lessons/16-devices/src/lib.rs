@@ -46,9 +46,9 @@ pub const HINT: &str = "devices are the host's root's: run it with sudo";
 /// Version 1: `a` forbids all and forgets what was allowed. Then a line for each rule.
 fn list(stage: &Stage, group: &Group, rules: &[Rule]) -> Result<()> {
     group.set(stage, CONTROLLER, "devices.deny", "a")?;
-    rules.iter().flat_map(Rule::by_kind).try_for_each(|rule| {
-        group.set(stage, CONTROLLER, "devices.allow", &rule.to_string())
-    })
+    let lines: Vec<String> =
+        rules.iter().flat_map(Rule::by_kind).map(|rule| rule.to_string()).collect();
+    group.set_each(stage, CONTROLLER, "devices.allow", &lines)
 }
 
 /// Version 2: the program stays as long as the group, and nobody has to take it off.

@@ -10,6 +10,7 @@ use fakedocker::store::Store;
 use fakedocker::{control, exec, rootless, sys};
 use stage::Result;
 
+use crate::later::Later;
 use crate::life;
 use crate::lists::{self, InspectContainer, PruneContainers, Ps};
 use crate::run::Run;
@@ -18,21 +19,21 @@ use crate::{Containers, Exec, Update, alone, files, open};
 #[derive(Subcommand)]
 pub enum Command {
     /// Run a command in a new container
-    Run(Box<Run>),
+    Run(Later<Run>),
     /// Make a container that `start` starts
-    Create(Box<Run>),
+    Create(Later<Run>),
     /// Run a command in a running container
-    Exec(Box<Exec>),
+    Exec(Later<Exec>),
     #[command(flatten)]
     Life(life::Command),
     #[command(flatten)]
     Files(files::Command),
     /// Hold containers to other limits
-    Update(Box<Update>),
+    Update(Later<Update>),
     /// Stop all processes of containers
-    Pause(Containers),
+    Pause(Later<Containers>),
     /// Let them go on
-    Unpause(Containers),
+    Unpause(Later<Containers>),
     #[command(flatten)]
     Seen(lists::OfContainers),
 }
@@ -43,11 +44,11 @@ pub enum Container {
     Same(Command),
     /// List containers
     #[command(visible_aliases = ["list", "ps"])]
-    Ls(Ps),
+    Ls(Later<Ps>),
     /// Show what is known of containers, as JSON
-    Inspect(InspectContainer),
+    Inspect(Later<InspectContainer>),
     /// Remove all containers that do not run
-    Prune(PruneContainers),
+    Prune(Later<PruneContainers>),
 }
 
 impl Command {
@@ -95,6 +96,10 @@ fn open_for(root: &Path, args: &Run) -> Result<Store> {
 }
 
 impl Container {
+    pub fn ends_as_another(&self) -> bool {
+        matches!(self, Container::Same(command) if command.ends_as_another())
+    }
+
     pub fn play(&self, root: &Path) -> Result<u8> {
         match self {
             Container::Same(command) => command.play(root),

@@ -5,14 +5,16 @@ use fakedocker::store::Store;
 use fakedocker::{commit, cp, diff};
 use stage::Result;
 
+use crate::later::Later;
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Make an image from a container
-    Commit(Commit),
+    Commit(Later<Commit>),
     /// Show what a container has changed in its files
-    Diff(Diff),
+    Diff(Later<Diff>),
     /// Copy files into a container or out of it
-    Cp(Cp),
+    Cp(Later<Cp>),
 }
 
 impl Command {

@@ -9,30 +9,31 @@ use fakedocker::store::{Name, Store};
 use fakedocker::{archive, images, import};
 use stage::{Error, Result};
 
+use crate::later::Later;
 use crate::prune::{prune, tell_of};
 use crate::{Inspect, each, registry, show};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Make an image from the tarball of a root file system
-    Import(Import),
+    Import(Later<Import>),
     #[command(flatten)]
     Registry(registry::Command),
     /// Write images into an archive
-    Save(Save),
+    Save(Later<Save>),
     /// Get the images out of an archive
-    Load(Load),
+    Load(Later<Load>),
     /// List images
-    Images(Images),
+    Images(Later<Images>),
     /// Remove images
-    Rmi(Rmi),
+    Rmi(Later<Rmi>),
     /// Give an image another name as well
-    Tag(Tag),
+    Tag(Later<Tag>),
     /// Show how an image was made
-    History(History),
+    History(Later<History>),
     /// What can be done with images
     #[command(subcommand)]
-    Image(Image),
+    Image(Later<Image>),
 }
 
 #[derive(Args)]
@@ -135,25 +136,25 @@ pub struct History {
 #[derive(Subcommand)]
 pub enum Image {
     /// Make an image from the tarball of a root file system
-    Import(Import),
+    Import(Later<Import>),
     #[command(flatten)]
     Registry(registry::Command),
     /// Write images into an archive
-    Save(Save),
+    Save(Later<Save>),
     /// Get the images out of an archive
-    Load(Load),
+    Load(Later<Load>),
     /// List images
-    Ls(Images),
+    Ls(Later<Images>),
     /// Remove images
-    Rm(Rmi),
+    Rm(Later<Rmi>),
     /// Give an image another name as well
-    Tag(Tag),
+    Tag(Later<Tag>),
     /// Show how an image was made
-    History(History),
+    History(Later<History>),
     /// Show what is known of images, as JSON
-    Inspect(Inspect),
+    Inspect(Later<Inspect>),
     /// Remove images that have no name
-    Prune(Prune),
+    Prune(Later<Prune>),
 }
 
 #[derive(Args)]

@@ -8,28 +8,29 @@ use fakedocker::store::Store;
 use fakedocker::{container, life, logs, signals};
 use stage::{Error, Result};
 
+use crate::later::Later;
 use crate::{Containers, each};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Start containers that have ended, or have not begun yet
-    Start(Start),
+    Start(Later<Start>),
     /// Ask containers to end, and end them if they do not
-    Stop(Stop),
+    Stop(Later<Stop>),
     /// Stop containers, and start them again
-    Restart(Stop),
+    Restart(Later<Stop>),
     /// Send a signal to containers
-    Kill(Kill),
+    Kill(Later<Kill>),
     /// Wait until containers have ended, and show their exit statuses
-    Wait(Containers),
+    Wait(Later<Containers>),
     /// Sit in front of a running container
-    Attach(Attach),
+    Attach(Later<Attach>),
     /// Show what a container has written
-    Logs(Logs),
+    Logs(Later<Logs>),
     /// Give a container another name
-    Rename(Rename),
+    Rename(Later<Rename>),
     /// Remove containers that have ended
-    Rm(Rm),
+    Rm(Later<Rm>),
 }
 
 #[derive(Args)]

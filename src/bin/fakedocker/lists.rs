@@ -12,47 +12,48 @@ use fakedocker::{about, container, images, inspect, stats, top, usage, when};
 use serde_json::{Value, json};
 use stage::{Error, Result};
 
+use crate::later::Later;
 use crate::prune::{prune, tell_of};
 use crate::{Inspect, show};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// List containers
-    Ps(Ps),
+    Ps(Later<Ps>),
     /// Show what is known of containers, images or volumes, as JSON
-    Inspect(InspectAny),
+    Inspect(Later<InspectAny>),
     /// Show what happens, as it happens
-    Events(Events),
+    Events(Later<Events>),
     /// Show what there is, and on which machine
-    Info(About),
+    Info(Later<About>),
     /// Show the version
-    Version(About),
+    Version(Later<About>),
     /// What can be done with all of it
     #[command(subcommand)]
-    System(System),
+    System(Later<System>),
 }
 
 /// What one can see of one container, or of several.
 #[derive(Subcommand)]
 pub enum OfContainers {
     /// Show what running containers use
-    Stats(Stats),
+    Stats(Later<Stats>),
     /// Show what runs in a container
-    Top(Top),
+    Top(Later<Top>),
     /// Show which ports of the host's are a container's
-    Port(Port),
+    Port(Later<Port>),
 }
 
 #[derive(Subcommand)]
 pub enum System {
     /// Show what takes room on the disk
-    Df(Df),
+    Df(Later<Df>),
     /// Show what happens, as it happens
-    Events(Events),
+    Events(Later<Events>),
     /// Show what there is, and on which machine
-    Info(About),
+    Info(Later<About>),
     /// Remove what nobody uses
-    Prune(Prune),
+    Prune(Later<Prune>),
 }
 
 #[derive(Args)]

@@ -18,6 +18,7 @@ mod containers;
 mod files;
 mod guards;
 mod images;
+mod later;
 mod life;
 mod limits;
 mod lists;
@@ -30,6 +31,7 @@ mod settings;
 mod volumes;
 
 use containers::Container;
+use later::Later;
 use life::Keys;
 use limits::Limits;
 
@@ -51,14 +53,14 @@ enum Command {
     Containers(containers::Command),
     /// What can be done with containers
     #[command(subcommand)]
-    Container(Container),
+    Container(Later<Container>),
     /// Build an image from a Dockerfile
-    Build(build::Build),
+    Build(Later<build::Build>),
     #[command(flatten)]
     Images(images::Command),
     /// What can be done with volumes
     #[command(subcommand)]
-    Volume(volumes::Command),
+    Volume(Later<volumes::Command>),
     #[command(flatten)]
     Lists(lists::Command),
     #[command(flatten)]
@@ -132,17 +134,21 @@ struct Update {
 /// What bash is told besides: how to complete the names of containers and the like.
 const NAMES: &str = include_str!("names.bash");
 
+/// Those that start a process in a container.
+const STARTERS: [&str; 6] = ["build", "create", "exec", "restart", "run", "start"];
+
 fn main() -> ExitCode {
+    if std::env::args_os().any(|word| STARTERS.iter().any(|it| word == *it)) {
+        // Whoever needs it asks again: before we have read much, it costs least.
+        let _ = sys::own::protect();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
     let played = play(&cli).map_err(|error| match &cli.command {
-        Command::Containers(it) | Command::Container(Container::Same(it))
-            if it.ends_as_another() =>
-        {
-            error
-        }
+        Command::Containers(it) if it.ends_as_another() => error,
+        Command::Container(which) if which.ends_as_another() => error,
         _ if error.exit_status() == stage::FAILED => error.status(1),
         _ => error,
     });

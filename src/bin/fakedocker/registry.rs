@@ -8,12 +8,14 @@ use fakedocker::store::{Name, Store};
 use fakedocker::{pull, push, registry};
 use stage::{Error, Result};
 
+use crate::later::Later;
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Get an image from a registry
-    Pull(Pull),
+    Pull(Later<Pull>),
     /// Send an image to a registry
-    Push(Push),
+    Push(Later<Push>),
 }
 
 #[derive(Args)]

@@ -9,6 +9,7 @@ use fakedocker::volumes::{Volumes, asked};
 use serde_json::json;
 use stage::Result;
 
+use crate::later::Later;
 use crate::prune::{prune, tell_of};
 use crate::{Inspect, each, show};
 
@@ -33,15 +34,15 @@ pub struct Mounts {
 #[derive(Subcommand)]
 pub enum Command {
     /// Make a volume
-    Create(Create),
+    Create(Later<Create>),
     /// List volumes
-    Ls(Ls),
+    Ls(Later<Ls>),
     /// Remove volumes that no container has
-    Rm(Rm),
+    Rm(Later<Rm>),
     /// Show what is known of volumes, as JSON
-    Inspect(Inspect),
+    Inspect(Later<Inspect>),
     /// Remove all nameless volumes that no container has
-    Prune(Prune),
+    Prune(Later<Prune>),
 }
 
 #[derive(Args)]

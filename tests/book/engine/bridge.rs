@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
+use net::{Subnet, firewall};
+
 use crate::support::machine::undisturbed;
-use crate::support::site::{HOST, Programs, WORLD};
+use crate::support::site::{HOST, Programs, Stack, WORLD};
 use crate::support::town::{Guest, Town, in_network_of};
 use crate::support::wait::{DEADLINE, slowness, until};
 
@@ -306,25 +308,61 @@ fn a_subnet_that_is_in_use_is_left_alone() {
     });
 }
 
-/// Without nft there is no NAT, and nobody to keep containers from each other's addresses:
+/// Without rules there is no NAT, and nobody to keep containers from each other's addresses:
 /// they reach the host only.
 #[test]
-fn without_nft_one_warning_tells_what_cannot_be_reached() {
+fn without_rules_one_warning_tells_what_cannot_be_reached() {
     undisturbed(|| {
         let town = Town::new();
         let before = town.site.look();
-        let programs = Programs::only("nsenter iptables iptables-save");
-        let start = |script: &str| {
-            let words = ["run", "--rm", "-p", "8080:80", "busybox", "sh", "-c", script];
-            town.engine(&words).env("PATH", programs.path()).end()
-        };
+        // Our tables cannot be made where a set of that name is something else.
+        let nft = "nft 'add table bridge fakedocker1; \
+            add set bridge fakedocker1 guests { type ipv4_addr; }'";
+        town.site.host.says(nft);
         let script = format!("ping -c1 -W5 {GATEWAY} > /dev/null && echo there");
-        let ending = start(&script);
+        let ending = town.run(&["-p", "8080:80"], &script);
         assert_eq!(ending.assert_status(0).out, "there\n");
         let warning = "warning: neither the world, nor other containers, nor published \
-            ports can be reached: there is no nft: it is in the package nftables\n";
-        assert_eq!(ending.err, warning);
+            ports can be reached: nf_tables(New";
+        assert!(
+            ending.err.starts_with(warning) && ending.err.lines().count() == 1,
+            "{ending:?}"
+        );
         assert_eq!(town.site.look(), before);
+    });
+}
+
+/// No program has to be there, and none is started: each would cost more than all the rest.
+#[test]
+fn nobody_else_is_needed() {
+    undisturbed(|| {
+        let town = Town::new();
+        let programs = Programs::only("nsenter");
+        let ping = format!("ping -c1 -W5 {WORLD} > /dev/null && echo there");
+        let words = ["run", "--rm", "busybox", "sh", "-c", &ping];
+        let ending = town.engine(&words).env("PATH", programs.path()).end();
+        assert_eq!(ending.assert_status(0).assert_quiet().out, "there\n");
+    });
+}
+
+/// What we tell the kernel is what nft would make of the text.
+#[test]
+fn the_rules_are_those_of_the_text() {
+    undisturbed(|| {
+        let town = Town::new();
+        let _web = town.serve("web", &["-p", "8080:80", "-p", "127.0.0.1:53:5353/udp"]);
+        let list = "nft --stateless list ruleset";
+        let said = town.site.host.says(list);
+        let subnet: Subnet = "10.208.0.0/16".parse().expect("it is one");
+        let text = firewall::tables("fakedocker1", "fd-", &subnet);
+        let guests = "add element bridge fakedocker1 guests \
+            { \"fd-0.2\" . 02:42:0a:d0:00:02 . 10.208.0.2 }";
+        let published = "add element ip fakedocker1 published \
+            { tcp . 0.0.0.0/0 . 8080 : 10.208.0.2 . 80, udp . 127.0.0.1 . 53 : 10.208.0.2 . 5353 }";
+        let elsewhere = Stack::new();
+        let text = format!("{text}\n{guests}\n{published}\n");
+        let read = format!("nft -f - << 'END' && {list}\n{text}END");
+        assert_eq!(said, elsewhere.says(&read));
     });
 }
 
