@@ -11,7 +11,8 @@ use crate::support::registry::{Real, must};
 use crate::support::rootfs::debian;
 
 /// buildah(1) and podman(1) with their storage in a folder of ours, where crun can do without
-/// this machine's cgroups: in a mount namespace in which the second version's are not mounted.
+/// this machine's cgroups: in a mount namespace in which the second version's are not mounted,
+/// and which has a shared memory of its own, where podman leaves its locks for ever.
 struct Theirs(Folder);
 
 impl Theirs {
@@ -22,7 +23,7 @@ impl Theirs {
     fn run(&self, program: &str, args: &str) -> Ending {
         let script = format!(
             "umount /sys/fs/cgroup/unified 2> /dev/null
-             exec {program} --root {0}/root --runroot {0}/run --storage-driver vfs {args}",
+             mount -t tmpfs none /dev/shm && exec {program} --root {0}/root --runroot {0}/run --storage-driver vfs {args}",
             self.0.path().display()
         );
         let ended =
