@@ -5,7 +5,14 @@ import subprocess
 
 from hyper import in_turn
 from peers import OURS, TRUE
-from room import Missing, progress, run, wait_for
+from room import ROOM, Missing, network, progress, run, wait_for
+
+
+# What the kernel itself needs for a bridge and a cable, or a cable only: ip(8) makes and removes
+# them.
+CABLE = "link add bench1 type veth peer name bench2\nlink set bench1 up\nlink del bench1\n"
+BRIDGE = f"link add bench0 type bridge\n{CABLE}link del bench0\n"
+KERNEL = "ip(8): links only"
 
 
 def start(report, kind, peers):
@@ -15,9 +22,37 @@ def start(report, kind, peers):
     plain = {name: argv for name, argv in commands.items() if name not in bridged}
     times, missing = in_turn("start", plain, kind)
     report.times("From start to exit, no network", "start", times, missing, "floor", OURS)
-    times, missing = in_turn("start, bridge", bridged, kind)
+    # Whatever rules the others have made in this network: they are not there.
+    within = {f"{OURS}, bridge": network("ours"), KERNEL: network("kernel")}
+    links = {KERNEL: batch("bridge", BRIDGE)}
+    times, missing = in_turn("start, bridge", {**bridged, **links}, kind, within=within)
     report.times("From start to exit, with a place at a bridge", "bridge", times, missing,
                  "podman, bridge", f"{OURS}, bridge")
+    beside(report, kind, {name: peers[name] for name in bridged}, within)
+
+
+def batch(name, commands):
+    """How ip(8) is called, so that it plays these."""
+    (ROOM / name).write_text(commands)
+    return ["ip", "-batch", str(ROOM / name)]
+
+
+def beside(report, kind, peers, within):
+    """The same while another container has a place at the bridge: it need not be made."""
+    commands, missing, began = {KERNEL: batch("cable", CABLE)}, {}, []
+    for name, peer in peers.items():
+        progress(f"bridge: a container of {name}")
+        try:
+            stay(peer, "neighbour", within.get(name, ()))
+            began.append(peer)
+            commands[name] = peer.start(TRUE, False)
+        except Missing as why:
+            missing[name] = str(why)
+    times, more = in_turn("start, bridge there", commands, kind, within=within)
+    report.times("The same, while another container is at the bridge", "beside", times,
+                 {**missing, **more}, "podman, bridge", f"{OURS}, bridge")
+    for peer in began:
+        run([*within.get(peer.name, ()), *peer.end("neighbour")])
 
 
 # Those that start one that stays, one of each kind.
@@ -37,12 +72,13 @@ def children():
     return found
 
 
-def stay(peer, name):
+def stay(peer, name, within=()):
     """Start one that stays, and return the processes that are new."""
     before = set(children())
     # Its streams are nobody's: who reads them to their end would wait for the container's.
-    done = subprocess.run([str(part) for part in peer.stay(name)], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run([str(part) for part in (*within, *peer.stay(name))],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
     if done.returncode != 0:
         raise Missing(f"exit status {done.returncode}")
     wait_for(lambda: sleeper(set(children()) - before), f"{peer.name}: no process is there")

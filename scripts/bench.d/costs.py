@@ -5,12 +5,13 @@ nothing, and that is taken off. Calls that wait for somebody else are left out. 
 fastest counts, because all that the machine does besides makes a call longer.
 """
 
+import os
 import re
 import statistics
 from collections import defaultdict
 
-from peers import ENGINE, FLOOR, TRUE
-from room import ROOM, ROOT, Missing, groups, progress, run
+from peers import OURS, TRUE
+from room import ROOM, Missing, network, progress, run
 
 RUNS = 7
 WAITS = {"wait4", "waitid", "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2", "futex",
@@ -22,6 +23,8 @@ LINE = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)(.*)<(\d+\.\d+)>$")
 BEGUN = re.compile(r"^(\d+) +(\w+)\((.*) <unfinished \.\.\.>$")
 GROUPS = "/sys/fs/cgroup"
 SHOWN = 15
+# Whose starts are looked at.
+WATCHED = ["floor", "crun", "crun, seccomp", OURS]
 
 
 def kind_of(name, rest):
@@ -46,9 +49,10 @@ def kind_of(name, rest):
 
 
 def waits(name, rest):
-    """A pipe is read until somebody else has written; who makes a child that shares its memory
-    waits until that has become another program."""
-    return "CLONE_VFORK" in rest or (name == "read" and "pipe:" in rest)
+    """A pipe or a socket is read until somebody else has written; who makes a child that shares its
+    memory waits until that has become another program."""
+    reads = name == "read" and re.match(r"\(?\d+<(pipe|socket|UNIX)", rest)
+    return "CLONE_VFORK" in rest or reads
 
 
 def add_up(lines):
@@ -75,11 +79,11 @@ def add_up(lines):
     return calls, statistics.median(nothing) if nothing else 0.0
 
 
-def trace(argv):
+def trace(argv, within=()):
     """The fastest of several runs: {KIND: (COUNT, SECONDS)}."""
     out, runs = ROOM / "strace", []
     for _ in range(RUNS):
-        run(["strace", "-f", "-y", "-T", "-s", "200", "-o", out, *argv])
+        run([*within, "strace", "-f", "-y", "-T", "-s", "200", "-o", out, *argv])
         calls, nothing = add_up(out.read_text(errors="replace").splitlines())
         runs.append({kind: (count, max(0.0, seconds - count * nothing))
                      for kind, (count, seconds) in calls.items()})
@@ -88,19 +92,91 @@ def trace(argv):
             for kind in kinds}
 
 
-def show(report):
+# What the calls of a start are for. The first that fits counts.
+SHARES = [
+    ("several namespaces at once", r"(unshare|clone3?)\(.*\|.*"),
+    ("network namespace", r"unshare\(CLONE_NEWNET\)"),
+    ("mount namespace", r"unshare\(CLONE_NEWNS\)"),
+    ("UTS namespace", r"unshare\(CLONE_NEWUTS\)|sethostname"),
+    ("IPC namespace", r"unshare\(CLONE_NEWIPC\)"),
+    ("cgroup namespace", r"unshare\(CLONE_NEWCGROUP\)"),
+    ("processes, and the PID namespace", r"v?fork|clone.*"),
+    ("groups: made, joined, removed", r".* of a group|write to .*"),
+    ("layers", r'mount\("overlay"\)'),
+    ("other mounts, and the new root",
+     r"mount|umount2|pivot_root|openat2|mkdirat|symlinkat|fs\w+|move_mount|open_tree"),
+    ("capabilities and filter", r"prctl|seccomp|cap[gs]et"),
+    ("network", r"send\w+|recv\w+|socket.*|bind|connect"),
+    ("programs are started",
+     r"exec.*|mmap|munmap|mprotect|brk|pread64|arch_prctl|set_\w+|rseq|access"),
+    ("state, notes, files", r".*"),
+]
+
+
+def shares(costs):
+    """{SHARE: (COUNT, SECONDS)}"""
+    found = {name: (0, 0.0) for name, _ in SHARES}
+    for kind, (count, seconds) in costs.items():
+        name = next(name for name, kinds in SHARES if re.fullmatch(kinds, kind))
+        found[name] = (found[name][0] + count, found[name][1] + seconds)
+    return found
+
+
+class Work:
+    """What the kernel counts of a program and all that it starts."""
+
+    def __init__(self, argv):
+        argv = [str(part) for part in argv]
+        nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+        faults, user, system = [], [], []
+        for _ in range(RUNS * 3):
+            pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=nowhere)
+            usage = os.wait4(pid, 0)[2]
+            faults.append(usage.ru_minflt)
+            user.append(usage.ru_utime)
+            system.append(usage.ru_stime)
+        self.faults = statistics.median(faults)
+        self.user, self.system = statistics.median(user), statistics.median(system)
+
+
+def show(report, peers):
+    """Of a start: what the kernel counts, what its calls take, and what they are for."""
     progress("which calls take long?")
-    floor = [FLOOR, ROOT, ROOM / "floor", ":".join(groups()), *TRUE]
-    ours = [*ENGINE, "run", "--rm", "--network", "none", "it", *TRUE]
+    starts = {name: peers[name].start(TRUE, False) for name in WATCHED if name in peers}
     try:
-        base, costs = trace(floor), trace(ours)
-        bridge = trace([*ENGINE, "run", "--rm", "it", *TRUE])
-    except Missing as why:
+        traces = {name: trace(argv) for name, argv in starts.items()}
+        bridge = trace(peers[f"{OURS}, bridge"].start(TRUE, False), network("traced"))
+    except (Missing, KeyError) as why:
         report.say(f"not measured: what takes long: {why}")
         return
-    compare(report, "start", "What takes long in `run --rm --network none`", costs, "floor", base)
+    rows = []
+    for name, costs in traces.items():
+        work = Work(starts[name])
+        programs = sum(costs.get(kind, (0,))[0] for kind in ("execve", "execveat"))
+        rows.append([name, programs, f"{total(costs)[0]:.0f}", f"{work.faults:.0f}",
+                     f"{work.user * 1000:.2f}", f"{work.system * 1000:.2f}"])
+    report.figures["work"] = {row[0]: row[1:] for row in rows}
+    head = ["", "programs", "calls", "page faults", "user ms", "system ms"]
+    report.table("What a start without network makes the kernel do", head, rows)
+    told = [(name, costs, shares(costs)) for name, costs in traces.items()]
+    rows = [[name, *(cell for _, _, of in told for cell in cells(of[name]))]
+            for name, _ in SHARES]
+    rows.append(["all calls", *(cell for _, costs, _ in told for cell in cells(total(costs)))])
+    rest = ["beside calls"]
+    for name, costs, _ in told:
+        cpu = report.figures["start"][name]["cpu"]
+        rest += ["", f"{(cpu - total(costs)[1]) * 1000:.2f}"]
+    head = [""] + [cell for name, _, _ in told for cell in (f"{name}:", "ms")]
+    report.table("Where the milliseconds of that go", head, [*rows, rest])
+    report.say("beside calls: page faults, programs' own work, and the ends of processes")
+    compare(report, "start", "What takes long in `run --rm --network none`", traces[OURS],
+            "floor", traces["floor"])
     compare(report, "bridge", "What takes long in `run --rm`, with a bridge", bridge, "no network",
-            costs)
+            traces[OURS])
+
+
+def cells(of):
+    return f"{of[0]:.0f}", f"{of[1] * 1000:.2f}"
 
 
 def compare(report, key, title, costs, beside, base):

@@ -46,10 +46,10 @@ class Times:
                 "cpu": statistics.median(self.cpu)}
 
 
-def hyperfine(argv, runs, warmup, prepare):
-    """Time a few runs of a program."""
+def hyperfine(argv, runs, warmup, prepare, within=()):
+    """Time a few runs of a program; what `within` plays hyperfine by is not timed."""
     out = ROOM / "hyperfine.json"
-    call = ["hyperfine", "--shell", "none", "--style", "none", "--warmup", str(warmup),
+    call = [*within, "hyperfine", "--shell", "none", "--style", "none", "--warmup", str(warmup),
             "--runs", str(runs), "--export-json", str(out)]
     if prepare:
         call += ["--prepare", shlex.join(map(str, prepare))]
@@ -60,17 +60,20 @@ def hyperfine(argv, runs, warmup, prepare):
     return json.loads(out.read_text())["results"][0]
 
 
-def in_turn(what, commands, kind, prepare=None, rounds=None):
+def in_turn(what, commands, kind, prepare=None, rounds=None, within=None):
     """Time `commands`, NAME: ARGV, round by round; `prepare` has the command before each run of
-    NAME. Who cannot is in the second answer, with the reason."""
+    NAME, `within` says where it is played. Who cannot is in the second answer, with the reason."""
     def before(name):
         return prepare(name) if prepare else None
+
+    def where(name):
+        return within.get(name, ()) if within else ()
 
     times, missing, runs, warmups = {}, {}, {}, {}
     for name, argv in commands.items():
         progress(f"{what}: a first run of {name}")
         try:
-            first = hyperfine(argv, 1, 0, before(name))
+            first = hyperfine(argv, 1, 0, before(name), where(name))
         except Missing as why:
             missing[name] = str(why)
             continue
@@ -85,7 +88,7 @@ def in_turn(what, commands, kind, prepare=None, rounds=None):
         for name in runs:
             progress(f"{what}: round {turn + 1} of {rounds}: {name}")
             times[name].add(
-                hyperfine(commands[name], runs[name], warmups[name], before(name)))
+                hyperfine(commands[name], runs[name], warmups[name], before(name), where(name)))
     return times, missing
 
 

@@ -44,7 +44,7 @@ def measure(report, kind, docker):
     images.pull(report, kind)
     builds.program(report, kind)
     builds.clean(report, kind)
-    costs.show(report)
+    costs.show(report, able)
     return targets.show(report)
 
 

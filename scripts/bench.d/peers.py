@@ -14,6 +14,7 @@ from room import ROOM, ROOT, TAR, Missing, groups, run, said, wait_for
 ENGINE = [os.environ["ENGINE"], "--root", str(ROOM / "store")]
 FLOOR = os.environ["FLOOR"]
 OURS = "fakedocker"
+READ_ONLY = f"{OURS}, read-only file"
 PODMAN = ["podman", "--root", ROOM / "podman/store", "--runroot", ROOM / "podman/run",
           "--tmpdir", ROOM / "podman/tmp", "--network-config-dir", ROOM / "podman/networks",
           "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
@@ -64,10 +65,22 @@ def runtime(name, program, config, seccomp):
                 lambda it: [*call, "delete", "--force", it])
 
 
+def read_only(program):
+    """The same program where nobody can write to it: there it need not start itself once more
+    to be safe from containers."""
+    place = ROOM / "read-only"
+    place.mkdir()
+    shutil.copy(program, place)
+    run(["mount", "--bind", place, place])
+    run(["mount", "-o", "remount,bind,ro", place])
+    return str(place / Path(program).name)
+
+
 def ours():
     """Our own image, and what the engine says of a container of it."""
     run([*ENGINE, "import", TAR, "it"])
     return [engine(OURS, ENGINE, "--network", "none"),
+            engine(READ_ONLY, [read_only(ENGINE[0]), *ENGINE[1:]], "--network", "none"),
             engine(f"{OURS}, no seccomp", ENGINE, "--network", "none",
                    "--security-opt", "seccomp=unconfined"),
             engine(f"{OURS}, bridge", ENGINE)]

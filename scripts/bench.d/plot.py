@@ -14,6 +14,7 @@ OURS, PEERS, SPREAD = "#7ed491", "#5f8fd0", "#e9c46a"
 # Which figures, what they are, and whose are one.
 PANELS = [("start", "From start to exit, no network", "floor"),
           ("bridge", "From start to exit, with a place at a bridge", "podman, bridge"),
+          ("beside", "The same, while another container is at the bridge", "podman, bridge"),
           ("exec", "exec into a running container", "nsenter"),
           ("import", "A root file system of Debian from a tarball", "tar, plain"),
           ("pull", "A pull of it from a registry on this machine", "skopeo"),

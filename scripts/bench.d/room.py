@@ -82,6 +82,13 @@ def make_root():
     run(["tar", "--create", "--file", TAR, "--directory", ROOT, "."])
 
 
+def network(name):
+    """What plays a program in a network stack of its own, where no other's links and rules are."""
+    run(["ip", "netns", "add", name])
+    run(["ip", "-n", name, "link", "set", "lo", "up"])
+    return ["nsenter", f"--net=/run/netns/{name}"]
+
+
 def groups():
     """Where a container gets a group: each hierarchy that has controllers, or version 2."""
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():

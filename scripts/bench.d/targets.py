@@ -1,6 +1,7 @@
 """Which targets are met, by how much, and if not, why?"""
 
-from peers import OURS
+from containers import KERNEL
+from peers import OURS, READ_ONLY
 
 # What repeats differ by: below that, it is called the same.
 SAME = 1.2
@@ -60,6 +61,8 @@ def show(report):
     it.at_most("start", "start, of the floor's", 2.7, it.ratio("start", OURS, "floor"))
     it.at_most("bridge", "start with a bridge, of podman's", 0.05,
                it.ratio("bridge", bridge, "podman, bridge"))
+    it.at_most("beside", "the same, beside another", 0.05,
+               it.ratio("beside", bridge, "podman, bridge"))
     it.at_most("memory", "memory of a running container", 1024,
                figures.get("memory", {}).get(OURS), " KiB")
     it.at_most("crowd", "start with 200 running, of that with 1", SAME, it.late())
@@ -86,10 +89,17 @@ def explain(report, it, key):
         report.say(f"why it is late, {key}: the calls that cost most beyond {beside} (ms)")
         for kind, ours, base in sorted(costs, key=lambda cost: cost[2] - cost[1])[:REASONS]:
             report.say(f"  {ours * 1000:8.3f}  there {base * 1000:8.3f}  {kind}")
-        if key == "start":
+        if key == "bridge":
+            links_alone(report, it, key, "a bridge and a cable")
+        again = it.ratio("start", READ_ONLY, OURS)
+        if key == "start" and again:
+            report.say(f"  from a file that cannot be written it takes {again:.2f} of its time: "
+                       "the rest is to start itself once more, safe from containers")
             dear = sorted(costs, key=lambda cost: -cost[2])[:3]
             paid = ", ".join(f"{kind} {base * 1000:.3f}" for kind, _, base in dear)
             report.say(f"  the floor itself pays most for: {paid}")
+    elif key == "beside":
+        links_alone(report, it, key, "a cable")
     elif key == "import":
         for name in ("plain", "gzip"):
             part = it.ratio("import", f"unpack, {name}", f"tar, {name}")
@@ -101,3 +111,12 @@ def explain(report, it, key):
         report.say(f"why it is late, {key}: see cargo build --timings, and the machine's load above")
     else:
         report.say(f"why it is late, {key}: see the table above")
+
+
+def links_alone(report, it, key, links):
+    """What is left of the target when the kernel has done its part."""
+    of_podmans, of_ours = (it.ratio(key, KERNEL, f"{name}, bridge") for name in ("podman", OURS))
+    if of_podmans and of_ours:
+        report.say(f"why it is late, {key}: ip(8) makes and removes {links} in {of_podmans:.2f} of "
+                   f"podman's time, {of_ours:.2f} of ours: whoever removes a link waits until no "
+                   "processor can use it any more")
