@@ -287,6 +287,23 @@ fn for_everybody(program: &Path) -> PathBuf {
 }
 
 #[test]
+fn a_wrong_command_line_is_told_in_a_line() {
+    let _turn = turn();
+    for name in names().iter().map(String::as_str).chain(["lab"]) {
+        let ended = run(lesson(name).arg("--frobnicate"));
+        let told = ended.assert_status(2).assert_one_error();
+        assert!(told.contains("'--frobnicate'"), "{told}");
+        assert_eq!(ended.err.lines().last(), Some(&*format!("hint: see {name} --help")));
+        let ended = run(lesson(name).arg("--hel"));
+        let similar = "hint: a similar argument exists: '--help'";
+        assert_eq!(ended.assert_status(2).err.lines().last(), Some(similar), "{name}");
+    }
+    let ended = run(lesson("lab").args(["check", "--all", "--timeout", "never"]));
+    assert!(ended.assert_status(2).assert_one_error().contains("'never'"));
+    assert!(ended.err.ends_with("hint: see lab check --help\n"), "{}", ended.err);
+}
+
+#[test]
 fn no_open_file_reaches_the_command() {
     let script = "ls /proc/self/fd >&2";
     let without = run(Command::new("sh").args(["-c", script])).err;

@@ -1,8 +1,15 @@
-//! Which flags do all lessons share?
+//! Which flags do all lessons share, and what is said of one that is none?
 
 use std::ffi::OsString;
+use std::process;
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser};
+
+use crate::{Error, fail};
+
+/// What a program says with that has not understood its command line, as clap's own do.
+const USAGE: u8 = 2;
 
 /// How a lesson tells its story.
 #[derive(Args, Debug, Clone, Default)]
@@ -24,4 +31,35 @@ pub struct Command {
     /// The program to run in the container [default: a shell that reads standard input]
     #[arg(last = true, value_name = "COMMAND")]
     pub argv: Vec<OsString>,
+}
+
+/// The command line. What is wrong with it is told in one line, and ends us.
+pub fn arguments<T: Parser>() -> T {
+    T::try_parse().unwrap_or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+        _ => {
+            fail(&misunderstood::<T>(&error));
+            process::exit(USAGE.into())
+        }
+    })
+}
+
+/// The same that clap has to say of a command line, as an error of ours.
+pub fn misunderstood<T: CommandFactory>(error: &clap::Error) -> Error {
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or("no command given");
+    let mut tips = text.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+    // There are others, on how it could be meant literally.
+    let tip = tips.find(|tip| tip.contains("similar")).map(String::from);
+    Error::input(what).hint(tip.unwrap_or_else(see_help::<T>))
+}
+
+fn see_help<T: CommandFactory>() -> String {
+    let program = T::command();
+    let known = |word: &String| program.find_subcommand(word).is_some();
+    let command = std::env::args().nth(1).filter(known);
+    let command = command.map_or_else(String::new, |word| format!(" {word}"));
+    format!("see {}{command} --help", program.get_name())
 }

@@ -21,7 +21,7 @@
 //! | `error.rs` | what does a failure tell the person in front of it? |
 //! | `proc.rs` | what does the kernel say about a process? |
 //! | `output.rs` | what did another program say? |
-//! | `flags.rs` | which flags do all lessons share? |
+//! | `flags.rs` | which flags do all lessons share, and what is said of one that is none? |
 //! | `wire.rs` | how does a child tell its parent what it saw? |
 //! | `json.rs` | what does `--json` print? |
 
@@ -51,7 +51,7 @@ pub use colour::{Ink, pieces};
 pub use error::{APPARMOR, Error, FAILED, Result};
 pub use evidence::{Check, Evidence, Verdict};
 pub use exec::Program;
-pub use flags::{Command, Flags};
+pub use flags::{Command, Flags, arguments, misunderstood};
 pub use ledger::Ledger;
 pub use live::Live;
 pub use narrate::{Answer, Look, Stage, descriptor};

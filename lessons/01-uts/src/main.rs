@@ -24,7 +24,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     stage::lesson("uts", "can two hostnames live on one machine?", &args.flags, |stage| {
         play(stage, &args)
     })

@@ -19,7 +19,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     stage::lesson("ipc", "why are my queues gone?", &args.flags, |stage| {
         play(stage, &args)
     })

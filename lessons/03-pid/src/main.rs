@@ -27,7 +27,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "how can a process be number 1?";
     stage::lesson("pid", question, &args.flags, |stage| play(stage, &args))
 }

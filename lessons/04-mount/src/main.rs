@@ -28,7 +28,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     if args.propagation {
         let question = "who notices a mount?";
         return stage::lesson("mount", question, &args.flags, propagation::play);

@@ -28,7 +28,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     stage::lesson("user", "who am I in here?", &args.flags, |stage| play(stage, &args))
 }
 

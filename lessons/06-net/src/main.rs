@@ -37,7 +37,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "how does an empty network stack reach the world?";
     stage::lesson("net", question, &args.flags, |stage| {
         for left in net::sweep()? {

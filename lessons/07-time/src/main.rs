@@ -39,7 +39,7 @@ const CLOCKS: [(&str, bool); 4] =
 const TOLERANCE: i64 = 60;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "can a container have booted last year?";
     stage::lesson("time", question, &args.flags, |stage| play(stage, &args))
 }

@@ -36,7 +36,7 @@ struct Args {
 const KINDS: [&str; 4] = ["uts", "ipc", "mnt", "pid"];
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     if args.at_once {
         let question = "can one call enter all namespaces of a process?";
         return stage::lesson("enter", question, &args.flags, at_once::play);

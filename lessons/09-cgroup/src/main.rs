@@ -23,7 +23,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "what is a cgroup, and where is it on this machine?";
     stage::lesson("cgroup", question, &args.flags, |stage| {
         for left in cgroup::sweep()? {

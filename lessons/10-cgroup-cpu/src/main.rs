@@ -61,7 +61,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "how is a busy loop held to 20 % of a core?";
     stage::lesson("cgroup-cpu", question, &args.flags, |stage| {
         for left in cgroup::sweep()? {

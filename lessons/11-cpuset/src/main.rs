@@ -24,7 +24,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     stage::lesson("cpuset", "which core am I on?", &args.flags, |stage| {
         for left in cgroup::sweep()? {
             stage.note(&format!("removed what a killed run had left: {left}"));

@@ -43,7 +43,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "who dies when memory runs out?";
     stage::lesson("memory", question, &args.flags, |stage| {
         for left in cgroup::sweep()? {

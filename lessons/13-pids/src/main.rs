@@ -31,7 +31,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "can a fork bomb be harmless?";
     stage::lesson("pids", question, &args.flags, |stage| {
         for left in cgroup::sweep()? {

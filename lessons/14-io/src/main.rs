@@ -42,7 +42,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "can a disk writer be slowed?";
     stage::lesson("io", question, &args.flags, |stage| {
         for left in cgroup::sweep()? {

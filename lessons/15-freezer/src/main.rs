@@ -24,7 +24,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "can time stop for one process?";
     stage::lesson("freezer", question, &args.flags, |stage| {
         for left in cgroup::sweep()? {

@@ -30,7 +30,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     if args.listing {
         let question = "who decides about devices in version 2?";
         return stage::lesson("devices", question, &args.flags, listing::play);

@@ -27,7 +27,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = match args.too_early {
         true => "what if the group is joined too late?",
         false => "why does /proc/self/cgroup say \"/\"?",

@@ -30,7 +30,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let lesson = |question, act: &dyn Fn(&Stage) -> Result<Verdict>| {
         stage::lesson("overlay", question, &args.flags, act)
     };

@@ -41,7 +41,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "what did Docker use before overlay, and elsewhere?";
     stage::lesson("cow", question, &args.flags, |stage| {
         for left in cow::mapper::sweep()? {

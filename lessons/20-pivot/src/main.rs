@@ -30,7 +30,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "why is chroot not enough?";
     stage::lesson("pivot", question, &args.flags, |stage| play(stage, &args))
 }

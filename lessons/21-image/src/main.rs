@@ -25,7 +25,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     stage::lesson("image", "what is in an image?", &args.flags, |stage| {
         play(stage, &args)
     })

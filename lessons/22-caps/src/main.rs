@@ -33,7 +33,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "why is root in a container not root?";
     stage::lesson("caps", question, &args.flags, |stage| play(stage, &args))
 }

@@ -27,7 +27,7 @@ struct Args {
 const ENDED: u8 = 128 + 31;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "which calls does Docker forbid?";
     stage::lesson("seccomp", question, &args.flags, |stage| play(stage, &args))
 }

@@ -31,7 +31,7 @@ struct Args {
 const STATUS: u8 = 7;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "what must PID 1 do?";
     stage::lesson("init", question, &args.flags, |stage| play(stage, &args))
 }

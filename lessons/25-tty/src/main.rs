@@ -29,7 +29,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::arguments();
     let question = "what is -it?";
     stage::lesson("tty", question, &args.flags, |stage| play(stage, &args))
 }

@@ -197,14 +197,7 @@ fn explain(error: &clap::Error) -> ExitCode {
         // With nowhere to print to, the exit status has to say it.
         return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let text = error.to_string();
-    let what = text.split("\n\n").next().unwrap_or_default();
-    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
-    let what = what.strip_prefix("error: ").unwrap_or("no command given");
-    let known = |word: &String| Cli::command().find_subcommand(word).is_some();
-    let command = std::env::args().nth(1).filter(known);
-    let command = command.map_or_else(String::new, |word| format!(" {word}"));
-    stage::fail(&Error::input(what).hint(format!("see fakedocker{command} --help")))
+    stage::fail(&stage::misunderstood::<Cli>(error))
 }
 
 impl Exec {

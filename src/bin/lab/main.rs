@@ -161,7 +161,7 @@ struct Clean {
 }
 
 fn main() -> ExitCode {
-    let done = Cli::parse().what.map_or_else(list::list, play);
+    let done = stage::arguments::<Cli>().what.map_or_else(list::list, play);
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
