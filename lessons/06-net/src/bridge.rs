@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 use stage::{Error, Ledger, Result, ledger};
@@ -290,7 +291,10 @@ fn dismantle() -> Result<()> {
 /// Remove our tables. That cannot go wrong unless they are there: where the kernel has no such
 /// filter, they never were.
 fn forget_tables() -> Result<Option<Firewall<'static>>> {
-    let Ok(firewall) = Firewall::of(NAME) else { return Ok(None) };
+    let firewall = match Firewall::of(NAME) {
+        Err(error) if error.errno() == Some(Errno::EPROTONOSUPPORT) => return Ok(None),
+        firewall => firewall?,
+    };
     match firewall.end() {
         Err(error) if firewall.is_there() => Err(error),
         _ => Ok(Some(firewall)),
