@@ -23,6 +23,8 @@ LINE = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)(.*)<(\d+\.\d+)>$")
 BEGUN = re.compile(r"^(\d+) +(\w+)\((.*) <unfinished \.\.\.>$")
 GROUPS = "/sys/fs/cgroup"
 SHOWN = 15
+# What is no call: what a program does by itself, the pages that it touches, and its end.
+BESIDE = "beside calls"
 # Whose starts are looked at.
 WATCHED = ["floor", "crun", "crun, seccomp", OURS]
 
@@ -158,25 +160,24 @@ def show(report, peers):
     report.figures["work"] = {row[0]: row[1:] for row in rows}
     head = ["", "programs", "calls", "page faults", "user ms", "system ms"]
     report.table("What a start without network makes the kernel do", head, rows)
-    told = [(name, costs, shares(costs)) for name, costs in traces.items()]
-    rows = [[name, *(cell for _, _, of in told for cell in cells(of[name]))]
+    told = {name: shares(costs) for name, costs in traces.items()}
+    rows = [[name, *(ms(of[name]) for of in told.values()), f"{told[OURS][name][0]:.0f}"]
             for name, _ in SHARES]
-    rows.append(["all calls", *(cell for _, costs, _ in told for cell in cells(total(costs)))])
-    rest = ["beside calls"]
-    for name, costs, _ in told:
-        cpu = report.figures["start"][name]["cpu"]
-        rest += ["", f"{(cpu - total(costs)[1]) * 1000:.2f}"]
-    head = [""] + [cell for name, _, _ in told for cell in (f"{name}:", "ms")]
-    report.table("Where the milliseconds of that go", head, [*rows, rest])
-    report.say("beside calls: page faults, programs' own work, and the ends of processes")
+    cpu = {name: report.figures["start"][name]["cpu"] for name in told}
+    rest = [(0, cpu[name] - total(costs)[1]) for name, costs in traces.items()]
+    rows.append([BESIDE, *map(ms, rest), ""])
+    rows.append(["all", *(f"{cpu[name] * 1000:.2f}" for name in told),
+                 f"{total(traces[OURS])[0]:.0f}"])
+    head = ["", *told, "calls"]
+    report.table("What the milliseconds of a processor are for", head, rows)
     compare(report, "start", "What takes long in `run --rm --network none`", traces[OURS],
             "floor", traces["floor"])
     compare(report, "bridge", "What takes long in `run --rm`, with a bridge", bridge, "no network",
             traces[OURS])
 
 
-def cells(of):
-    return f"{of[0]:.0f}", f"{of[1] * 1000:.2f}"
+def ms(of):
+    return f"{of[1] * 1000:.2f}"
 
 
 def compare(report, key, title, costs, beside, base):

@@ -16,7 +16,7 @@ from room import ROOM, Missing, progress, said
 SLOW, ONCE = 0.2, 3.0
 # What a round may spend on one peer, in seconds, and how many runs it is at most.
 SPENT = {"quick": 0.12, "complete": 0.4}
-ROUNDS = {"quick": 6, "complete": 25}
+ROUNDS = {"quick": 6, "complete": 15}
 MOST = 20
 
 

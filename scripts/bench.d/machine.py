@@ -43,6 +43,7 @@ def describe(report, kind):
     now = datetime.now(timezone.utc)
     commit = first_line(["git", "-c", "safe.directory=*", "describe", "--always", "--dirty"])
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    report.title("The machine, and all versions")
     report.say(f"scripts/bench{' --quick' if kind == 'quick' else ''}, {now:%Y-%m-%d %H:%M} UTC, "
                f"commit {commit}")
     report.say(f"machine   {os.cpu_count()} processors, {processor()}, "

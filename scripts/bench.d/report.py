@@ -23,7 +23,8 @@ class Report:
         self.lines.append(line)
 
     def title(self, text):
-        self.say()
+        if self.lines:
+            self.say()
         self.say(f"== {text}")
 
     def table(self, title, head, rows, left=(0,)):

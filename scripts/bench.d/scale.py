@@ -7,7 +7,7 @@ from hyper import in_turn
 from peers import ENGINE, FLOOR, OURS, STAY, TRUE
 from room import ROOM, ROOT, Missing, groups, progress, run
 
-COUNTS = (1, 10, 50, 200)
+COUNTS = {"quick": (1, 10, 50, 200), "complete": (1, 10, 50, 200, 500)}
 # How many of each engine's are weighed.
 WEIGHED = 4
 
@@ -69,7 +69,7 @@ def crowd(report, kind):
     commands = {"floor": floor, OURS: [*ENGINE, "run", "--rm", "--network", "none", "it", *TRUE],
                 "ps": [*ENGINE, "ps"]}
     rows, found, running = [], {}, 0
-    for count in COUNTS:
+    for count in COUNTS[kind]:
         rate = fill(running, count)
         running = count
         times, missing = in_turn(f"scale, {count} running", commands, kind)

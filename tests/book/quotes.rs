@@ -2,7 +2,8 @@
 //!
 //! A block of code names its source behind the fence: `rust fn isolate in
 //! lessons/01-uts/src/lib.rs` is that item, with the lines above it that document it or
-//! without; `toml in PATH` and `sh in PATH` are consecutive lines of that file.
+//! without; `toml in PATH` and `sh in PATH` are consecutive lines of that file, and `text table
+//! TITLE in PATH` is what stands below `== TITLE` there, as in benches/run.txt.
 //! `UPDATE_PAGES=1` writes the items into the pages anew.
 
 use std::fs;
@@ -75,8 +76,8 @@ fn compare(
     match kind {
         "console" => return Ok(()), // pages.rs looks after them
         "mermaid" => return Ok(()), // a browser draws them: scripts/book
-        "text" => return no_transcript(fence),
-        "rust" | "toml" | "sh" => {}
+        "text" if rest.is_empty() => return no_transcript(fence),
+        "text" | "rust" | "toml" | "sh" => {}
         _ => return Err((format!("`{kind}` is no kind of block that is tested"), None)),
     }
     let Some((item, path)) = format!(" {rest}").rsplit_once(" in ").map(owned) else {
@@ -85,6 +86,7 @@ fn compare(
     let text = source(&path).ok_or_else(|| (format!("there is no {path}"), None))?;
     match kind {
         "rust" => compare_item(fence, item.trim(), &path, &text),
+        "text" => compare_table(fence, item.trim(), &path, &text),
         _ => compare_lines(fence, &path, &text),
     }
 }
@@ -133,6 +135,28 @@ fn compare_item(
     Err((format!("this is not `{item}` as it is in {path}"), right))
 }
 
+/// The title has a unit behind it, perhaps.
+fn compare_table(
+    fence: &Fence,
+    item: &str,
+    path: &str,
+    text: &str,
+) -> Result<(), Mistake> {
+    let title = item.strip_prefix("table ").unwrap_or_default();
+    let is_title = |line: &&str| {
+        let found = line.strip_prefix("== ").and_then(|line| line.strip_prefix(title));
+        found.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+    };
+    let below = text.lines().skip_while(|line| !is_title(line)).skip(1);
+    let table: Vec<String> =
+        below.take_while(|line| !line.is_empty()).map(String::from).collect();
+    match &table[..] {
+        [] => Err((format!("there is no table {title:?} in {path}"), None)),
+        lines if lines == fence.lines => Ok(()),
+        _ => Err((format!("this is not {title:?} as it is in {path}"), Some(table))),
+    }
+}
+
 fn compare_lines(fence: &Fence, path: &str, text: &str) -> Result<(), Mistake> {
     let lines: Vec<&str> = text.lines().collect();
     let count = fence.lines.len();
@@ -166,7 +190,11 @@ impl Cue {
 ";
 
     fn source(path: &str) -> Option<String> {
-        (path == "cue.rs").then(|| SOURCE.to_string())
+        match path {
+            "cue.rs" => Some(SOURCE.to_string()),
+            "run.txt" => Some("== How long (ms)\nwe    1\nthey  2\n\n== Else\n".into()),
+            _ => None,
+        }
     }
 
     /// The page, a block, as it would be with its quotes made right; and what was wrong.
@@ -194,6 +222,16 @@ impl Cue {
         assert_eq!(checked("rust fn say in cue.rs", &altered), (SAY.into(), told));
         let shorter = SAY.replace("    self.go();\n", "");
         assert_eq!(checked("rust fn say in cue.rs", &shorter).0, SAY);
+    }
+
+    #[test]
+    fn a_table_is_quoted_by_its_title() {
+        let (info, table) = ("text table How long in run.txt", "we    1\nthey  2");
+        assert_eq!(checked(info, table), (table.into(), vec![]));
+        let told = vec!["this is not \"How long\" as it is in run.txt".to_string()];
+        assert_eq!(checked(info, "we    0\nthey  2"), (table.into(), told));
+        let nowhere = "there is no table \"How\" in run.txt".to_string();
+        assert_eq!(checked("text table How in run.txt", table).1, [nowhere]);
     }
 
     #[test]
