@@ -18,6 +18,7 @@ const TOP: &[&str] = &[
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "README.zh-CN.md",
     "clippy.toml",
     "benches",
     "examples",

@@ -27,8 +27,9 @@ const DRAWN: &str = "mermaid";
 
 /// The pages that are there in both languages: lessons, and what leads through them.
 fn translated() -> Vec<String> {
-    let is_of_course =
-        |page: &String| page.starts_with("lessons/") || page == "tutorial.md";
+    let is_of_course = |page: &String| {
+        page.starts_with("lessons/") || ["README.md", "tutorial.md"].contains(&&**page)
+    };
     support::pages().into_iter().filter(is_of_course).collect()
 }
 
