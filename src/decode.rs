@@ -2,8 +2,8 @@
 //!
 //! Its first bytes say so (magic(5)), whatever its name says. The decoders are pure Rust:
 //! to build the engine takes no C library. They work in a thread of their own, as a
-//! decompressor before a pipe would, and what they have decoded is summed up in another, on its
-//! way to whoever writes files.
+//! decompressor before a pipe would: one core decodes, and adds up what it has decoded, while
+//! another writes files.
 
 use std::cmp::min;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
@@ -139,20 +139,14 @@ impl Read for Zstd {
     }
 }
 
-/// Read in a thread of its own, and sum up in another. When nobody wants more, both end at their
-/// next chunk.
+/// Read in a thread of its own. When nobody wants more, it ends at its next chunk.
 fn ahead(source: impl Read + Send + 'static) -> Result<Archive> {
-    let (full, filled) = sync_channel(AHEAD);
-    let (summed, chunks) = sync_channel(AHEAD);
-    let (used, empty) = sync_channel(2 * AHEAD);
-    start("decoder", move || fill_all(source, &empty, &full))?;
-    start("summer", move || sum_up(&filled, &summed))?;
+    let (full, chunks) = sync_channel(AHEAD);
+    let (used, empty) = sync_channel(AHEAD);
+    let thread = thread::Builder::new().name("decoder".into());
+    let started = thread.spawn(move || fill_all(source, &empty, &full));
+    started.map_err(|error| Error::io("clone3", &error))?;
     Ok(Archive { chunks, used, chunk: Chunk::default(), at: 0, digest: None })
-}
-
-fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    let started = thread::Builder::new().name(name.into()).spawn(work);
-    started.map(drop).map_err(|error| Error::io("clone3", &error))
 }
 
 /// Some bytes of the stream.
@@ -170,25 +164,22 @@ fn fill_all(
     empty: &Receiver<Chunk>,
     full: &SyncSender<io::Result<Chunk>>,
 ) {
+    let mut sum = Summing::new(io::sink());
     loop {
-        let filled = fill(&mut source, empty.try_recv().unwrap_or_default());
-        let is_last = filled.as_ref().map_or(true, |chunk| chunk.length == 0);
-        // Nobody may want it any more.
-        if full.send(filled).is_err() || is_last {
+        let mut filled = fill(&mut source, empty.try_recv().unwrap_or_default());
+        let mut last = filled.is_err();
+        if let Ok(chunk) = &mut filled {
+            sum.count(&chunk.memory[..chunk.length]);
+            last = chunk.length == 0;
+        }
+        if last {
+            let (digest, ..) = sum.finish();
+            let filled = filled.map(|chunk| Chunk { digest: Some(digest), ..chunk });
+            // Nobody may want it any more.
+            full.send(filled).ok();
             return;
         }
-    }
-}
-
-fn sum_up(filled: &Receiver<io::Result<Chunk>>, summed: &SyncSender<io::Result<Chunk>>) {
-    let mut sum = Summing::new(io::sink());
-    for mut chunk in filled {
-        match &mut chunk {
-            Ok(chunk) if chunk.length == 0 => chunk.digest = Some(sum.so_far().0),
-            Ok(chunk) => sum.count(&chunk.memory[..chunk.length]),
-            Err(_) => {}
-        }
-        if summed.send(chunk).is_err() {
+        if full.send(filled).is_err() {
             return;
         }
     }

@@ -160,11 +160,13 @@ def show(report, peers):
     report.figures["work"] = {row[0]: row[1:] for row in rows}
     head = ["", "programs", "calls", "page faults", "user ms", "system ms"]
     report.table("What a start without network makes the kernel do", head, rows)
-    told = {name: shares(costs) for name, costs in traces.items()}
+    # The others wait in their calls, for each other and for the kernel.
+    alone = {name: traces[name] for name in ("floor", OURS)}
+    told = {name: shares(costs) for name, costs in alone.items()}
     rows = [[name, *(ms(of[name]) for of in told.values()), f"{told[OURS][name][0]:.0f}"]
             for name, _ in SHARES]
     cpu = {name: report.figures["start"][name]["cpu"] for name in told}
-    rest = [(0, cpu[name] - total(costs)[1]) for name, costs in traces.items()]
+    rest = [(0, cpu[name] - total(costs)[1]) for name, costs in alone.items()]
     rows.append([BESIDE, *map(ms, rest), ""])
     rows.append(["all", *(f"{cpu[name] * 1000:.2f}" for name in told),
                  f"{total(traces[OURS])[0]:.0f}"])

@@ -148,6 +148,20 @@ fn every_lesson_is_played_without_sudo() {
     });
 }
 
+/// WSL2 has drivers there, a VM the modules of its kernel.
+#[test]
+fn a_folder_with_mounts_below_it_is_shown_as_it_is() {
+    student(|programs| {
+        let path = programs.path("pivot");
+        let mount = "mount -t tmpfs none /usr/local";
+        let ending =
+            programs.run(mount, &["user", "--", &path, "--", "ls", "/usr/bin/env"]);
+        let shown = "(locked mounts below /usr: it is shown as it is)";
+        ending.assert(0, &[shown, "\n/usr/bin/env\n"]);
+        assert_eq!(ending.proved(), 2, "{}", ending.out);
+    });
+}
+
 #[test]
 fn every_further_act_is_played_without_sudo() {
     let acts = acts();

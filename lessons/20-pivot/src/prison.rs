@@ -46,7 +46,15 @@ fn build_of_parts(stage: &Stage) -> Result<()> {
             symlink(target, &copy).map_err(|error| Error::io(&copy, &error))?;
         } else if Path::new(&original).is_dir() {
             make_folder(&copy)?;
-            stack(stage, name)?;
+            match stack(stage, name) {
+                Err(error) if error.errno() == Some(Errno::EINVAL) => {
+                    stage.note(&format!(
+                        "locked mounts below /{name}: it is shown as it is"
+                    ));
+                    mount::bind(stage, Path::new(&original), Path::new(&copy))?;
+                }
+                stacked => stacked?,
+            }
         }
     }
     // A /proc of its own would need a PID namespace of its own.
