@@ -107,6 +107,10 @@ def explain(report, it, key):
             if part and whole:
                 report.say(f"why it is late, import, {name}: unpacking and summing up take "
                            f"{part:.2f} of tar's time, keeping a copy {whole - part:.2f}")
+    elif key == "crowd":
+        one, many = (it.figures["crowd"][count][OURS]["median"] for count in (1, 200))
+        report.say(f"why it is late, crowd: each container that is there adds "
+                   f"{(many - one) / 199 * 1000:.3f} ms: it is asked whether whoever keeps it lives")
     elif key in ("uts", "workspace"):
         report.say(f"why it is late, {key}: see cargo build --timings, and the machine's load above")
     else:
