@@ -130,15 +130,14 @@ class Work:
     def __init__(self, argv):
         argv = [str(part) for part in argv]
         nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-        faults, user, system = [], [], []
+        faults, times = [], []
         for _ in range(RUNS * 3):
             pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=nowhere)
             usage = os.wait4(pid, 0)[2]
             faults.append(usage.ru_minflt)
-            user.append(usage.ru_utime)
-            system.append(usage.ru_stime)
+            times.append(usage.ru_utime + usage.ru_stime)
         self.faults = statistics.median(faults)
-        self.user, self.system = statistics.median(user), statistics.median(system)
+        self.seconds = statistics.median(times)
 
 
 def show(report, peers):
@@ -156,9 +155,9 @@ def show(report, peers):
         work = Work(starts[name])
         programs = sum(costs.get(kind, (0,))[0] for kind in ("execve", "execveat"))
         rows.append([name, programs, f"{total(costs)[0]:.0f}", f"{work.faults:.0f}",
-                     f"{work.user * 1000:.2f}", f"{work.system * 1000:.2f}"])
+                     f"{work.seconds * 1000:.2f}"])
     report.figures["work"] = {row[0]: row[1:] for row in rows}
-    head = ["", "programs", "calls", "page faults", "user ms", "system ms"]
+    head = ["", "programs", "calls", "page faults", "cpu ms"]
     report.table("What a start without network makes the kernel do", head, rows)
     # The others wait in their calls, for each other and for the kernel.
     alone = {name: traces[name] for name in ("floor", OURS)}

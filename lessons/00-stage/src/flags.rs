@@ -1,6 +1,7 @@
 //! Which flags do all lessons share, and what is said of one that is none?
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::process;
 
 use clap::error::ErrorKind;
@@ -61,5 +62,8 @@ fn see_help<T: CommandFactory>() -> String {
     let known = |word: &String| program.find_subcommand(word).is_some();
     let command = std::env::args().nth(1).filter(known);
     let command = command.map_or_else(String::new, |word| format!(" {word}"));
-    format!("see {}{command} --help", program.get_name())
+    // A package may be called otherwise: clap knows that name only.
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let name = called.file_name().unwrap_or(OsStr::new(program.get_name()));
+    format!("see {}{command} --help", name.display())
 }
