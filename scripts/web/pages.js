@@ -68,4 +68,12 @@
             .map(([ref, doc]) => ({ ref, doc, score: has(doc.title) ? 2 : 1 }))
             .sort((one, other) => other.score - one.score);
     };
+    // A word in the address may have been looked for before this was here, and found nothing. What
+    // is asked for twice is looked for once: so something else comes in between.
+    const bar = document.getElementById('mdbook-searchbar');
+    const word = bar ? bar.value : '';
+    for (const again of word ? [`${word}?`, word] : []) {
+        bar.value = again;
+        bar.dispatchEvent(new Event('keyup'));
+    }
 })();
