@@ -112,7 +112,7 @@ def explain(report, it, key):
         report.say(f"why it is late, crowd: each container that is there adds "
                    f"{(many - one) / 199 * 1000:.3f} ms: it is asked whether whoever keeps it lives")
     elif key in ("uts", "workspace"):
-        report.say(f"why it is late, {key}: see cargo build --timings, and the machine's load above")
+        report.say(f"why it is late, {key}: see cargo build --timings, and how busy the machine was")
     else:
         report.say(f"why it is late, {key}: see the table above")
 

@@ -4,7 +4,8 @@
 //! (lesson 5) it does not: all mounts were copied from the host in one piece, and nobody
 //! without rights there may take one off, or look below it (locked mounts, in
 //! mount_namespaces(7)). An overlay over "/" would show what the other mounts cover. So the
-//! folders that programs need get an overlay each, in a tmpfs.
+//! folders that programs need get an overlay each, in a tmpfs; where one has mounts below
+//! it, the same is true of that, and it is shown as it is.
 
 use std::fs;
 use std::os::unix::fs::symlink;
