@@ -23,10 +23,13 @@ impl Stage {
         let shown = shorten(&call.to_string());
         let prompt =
             format!("  {}       {shown}  {}", "next".yellow(), "[Enter]".dimmed());
-        self.on_output(|to| write_all(to, prompt.as_bytes()))
-            .map_err(|errno| Error::call("write", errno))?;
+        // In this order: who sees that we wait may press Ctrl-C at once.
+        self.signals.holding(|| {
+            self.on_output(|to| write_all(to, prompt.as_bytes()))
+                .map_err(|errno| Error::call("write", errno))?;
+            self.on_input(|input| self.await_input(input))
+        })?;
         self.on_input(|input| {
-            self.signals.holding(|| self.await_input(input))?;
             read(input, &mut [0; 256]).map_err(|errno| Error::call("read", errno))
         })?;
         // The line that tells the result takes the place of the one that asked.
