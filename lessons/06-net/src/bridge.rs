@@ -12,7 +12,6 @@ use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 use stage::{Error, Ledger, Result, ledger};
@@ -204,12 +203,7 @@ pub fn sweep() -> Result<Vec<String>> {
     let mut left = Ledger::abandoned(LESSON, |thing| {
         match (thing.strip_prefix(LINK), thing.strip_prefix(GUEST)) {
             (Some(link), _) => unplug(link).is_ok(),
-            (_, Some(guest)) => {
-                // All of it came at once: if it cannot go, none of it was there.
-                let forget = |guest: Guest| Firewall::of(NAME)?.forget(&guest);
-                guest.parse().map(forget).ok();
-                true
-            }
+            (_, Some(guest)) => guest.parse().map_or(Ok(()), forget).is_ok(),
             _ => true,
         }
     })?;
@@ -288,13 +282,18 @@ fn dismantle() -> Result<()> {
     Netlink::open()?.remove_group().or_else(|_| unplug(NAME))
 }
 
-/// Remove our tables. That cannot go wrong unless they are there: where the kernel has no such
-/// filter, they never were.
+/// Take `guest` out of our tables. All that lets it in came at once: if it cannot go, none of it
+/// was there.
+fn forget(guest: Guest) -> Result<()> {
+    if let Some(firewall) = Firewall::if_any(NAME)? {
+        firewall.forget(&guest).ok();
+    }
+    Ok(())
+}
+
+/// Remove our tables. That cannot go wrong unless they are there.
 fn forget_tables() -> Result<Option<Firewall<'static>>> {
-    let firewall = match Firewall::of(NAME) {
-        Err(error) if error.errno() == Some(Errno::EPROTONOSUPPORT) => return Ok(None),
-        firewall => firewall?,
-    };
+    let Some(firewall) = Firewall::if_any(NAME)? else { return Ok(None) };
     match firewall.end() {
         Err(error) if firewall.is_there() => Err(error),
         _ => Ok(Some(firewall)),

@@ -8,6 +8,7 @@
 //! guest.rs has what the sets know of a container, nftables.rs how the kernel is told all that.
 //! Read nft(8), and <https://wiki.nftables.org> for a picture of the hooks.
 
+use nix::errno::Errno;
 use stage::Result;
 
 use crate::guest::Guest;
@@ -91,6 +92,14 @@ impl<'n> Firewall<'n> {
     /// Those of the bridge in our network namespace.
     pub fn of(name: &'n str) -> Result<Firewall<'n>> {
         Ok(Firewall { name, filter: Filter::open()? })
+    }
+
+    /// The same; None where the kernel has no such filter: then it has no tables of ours.
+    pub fn if_any(name: &'n str) -> Result<Option<Firewall<'n>>> {
+        match Firewall::of(name) {
+            Err(error) if error.errno() == Some(Errno::EPROTONOSUPPORT) => Ok(None),
+            firewall => firewall.map(Some),
+        }
     }
 
     /// Let `guest` in.
