@@ -222,7 +222,7 @@ impl Container {
         // It may have been renamed meanwhile.
         let state: Option<State> = read_json(&folder.join("state.json"))?;
         let name = state.and_then(|state| state.name).or(self.name.take());
-        forget(root, folder, name.as_deref(), true)?;
+        forget(root, folder, name.as_deref(), Some(spec))?;
         Neighbours::of(store, &lock)?.go(&self.plan.id)?;
         // Nobody has to wait for its files, of which there may be many.
         drop(lock);

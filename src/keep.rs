@@ -136,7 +136,10 @@ impl Kept<'_> {
         });
         connection.end();
         let ending = ending?;
-        container.ended(store, ending.status, ending.oom_kills > 0)?;
+        // Where it goes at once, nobody reads how it has ended.
+        if !self.throw_away || self.life.restart != Restart::No {
+            container.ended(store, ending.status, ending.oom_kills > 0)?;
+        }
         let status = ending.status.to_string();
         container.tell(store, "die", &self.spec, &[("exitCode", &status)]);
         Volumes::of(store.root()).tell_of_end(container.id(), &self.spec);

@@ -128,7 +128,6 @@ pub mod when;
 /// Take away what killed engines have left on the machine, and in `store`: every command begins
 /// with it.
 pub fn sweep(store: &store::Store) -> stage::Result<()> {
-    cgroup::sweep_noted()?;
     container::sweep(store)?;
     volumes::Volumes::of(store.root()).sweep()?;
     network::sweep().map(drop)

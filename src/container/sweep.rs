@@ -1,5 +1,6 @@
 //! What becomes of a container that has ended, or whose engine has?
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,18 +18,29 @@ use crate::volumes::Volumes;
 /// The exit status of a container whose engine was killed: 128 + SIGKILL.
 const KILLED: u8 = 137;
 
-/// Take away what killed engines have left; returns a line for each. Every command begins
-/// with it.
+/// Take away what killed engines have left; returns a line for each container. Every command
+/// begins with it.
 pub fn sweep(store: &Store) -> Result<Vec<String>> {
     let lock = store.lock_containers()?;
-    let mut done = Vec::new();
-    for id in ids(store)? {
-        let folder = folder_of(store, &id);
-        if let Some(_held) = hold_alone(&folder) {
-            done.extend(settle(store, &id, &folder)?);
+    let ids = ids(store)?;
+    let (mut alive, mut dead) = (HashSet::new(), Vec::new());
+    for id in &ids {
+        let folder = folder_of(store, id);
+        match hold_alone(&folder) {
+            None => drop(alive.insert(id.as_str())),
+            Some(_held) => dead.extend(fate(id, &folder).map(|_| (id, folder))),
         }
     }
-    sweep_names(store)?;
+    // Processes end before their files go. Who holds a container holds the note of its group as
+    // well, which is called the same.
+    cgroup::sweep_noted(|group| alive.contains(group))?;
+    let mut done = Vec::new();
+    for (id, folder) in dead {
+        if let Some(_held) = hold_alone(&folder) {
+            done.extend(settle(store, id, &folder)?);
+        }
+    }
+    sweep_names(store, ids.len().saturating_sub(done.len()))?;
     if !done.is_empty() || Neighbours::are_half_changed(store) {
         Neighbours::anew(store, &lock)?;
     }
@@ -108,10 +120,16 @@ fn settle(store: &Store, id: &str, folder: &Path) -> Result<Option<String>> {
     Ok(Some(fate.told(id)))
 }
 
-/// Names whose container is gone.
-fn sweep_names(store: &Store) -> Result<()> {
-    for name in entries(&names_of(store.root()))? {
-        let link = names_of(store.root()).join(&name);
+/// Names whose container is gone. Each of the `containers` that are there has one, so that there
+/// are none as long as there are not more names.
+fn sweep_names(store: &Store, containers: usize) -> Result<()> {
+    let folder = names_of(store.root());
+    let names = entries(&folder)?;
+    if names.len() <= containers {
+        return Ok(());
+    }
+    for name in names {
+        let link = folder.join(&name);
         let failed = |error| Error::io(link.display(), &error);
         let id = match fs::read_link(&link) {
             // Its container could not be started, and went just now.
@@ -144,24 +162,24 @@ pub(super) fn remove(
     name: Option<&str>,
     volumes: bool,
 ) -> Result<()> {
-    forget(root, folder, name, volumes)?;
+    let spec = read_json(&folder.join("config.json"))?.filter(|_| volumes);
+    forget(root, folder, name, spec.as_ref())?;
     delete(folder)
 }
 
 /// Let it be no container any more, but for its folder.
 ///
-/// Its nameless `volumes` first, which nobody would know as its own any more. Then the state:
+/// Its nameless volumes, which `spec` tells, first: nobody would know them any more. Then the state:
 /// without it, the next command goes on if we are killed. Then the name: it must never lead to a
 /// container that is half gone. It may be another's, if we were killed before we could take it.
 pub(super) fn forget(
     root: &Path,
     folder: &Path,
     name: Option<&str>,
-    volumes: bool,
+    spec: Option<&Spec>,
 ) -> Result<()> {
-    let spec: Option<Spec> = read_json(&folder.join("config.json"))?;
-    if let (true, Some(spec), Some(id)) = (volumes, spec, folder.file_name()) {
-        Volumes::of(root).remove_nameless(&id.to_string_lossy(), &spec)?;
+    if let (Some(spec), Some(id)) = (spec, folder.file_name()) {
+        Volumes::of(root).remove_nameless(&id.to_string_lossy(), spec)?;
     }
     let state = folder.join("state.json");
     match fs::remove_file(&state) {

@@ -128,7 +128,7 @@ pub fn left() -> Result<Vec<String>> {
 /// Take away the groups of killed runs, say what they were, and tidy up where we have ever made
 /// groups, also where somebody else's has kept ours.
 pub fn sweep() -> Result<Vec<String>> {
-    let groups = sweep_noted()?;
+    let groups = sweep_noted(|_| false)?;
     for base in Base::all().iter().filter(|base| base.is_used()) {
         base.tidy();
     }
@@ -136,11 +136,12 @@ pub fn sweep() -> Result<Vec<String>> {
 }
 
 /// Take away the groups of killed runs, and say what they were: all that there is to do, unless
-/// others have put groups into ours. Where nothing is noted, it costs nothing.
-pub fn sweep_noted() -> Result<Vec<String>> {
+/// others have put groups into ours. Where nothing is noted, it costs nothing; a group whose maker
+/// is known to live, by the group's name, costs next to nothing.
+pub fn sweep_noted(lives: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let ours = format!("/{PARENT}/");
     let mut changed = Vec::new();
-    let left = Ledger::abandoned("cgroup", |folder| {
+    let left = Ledger::abandoned_but("cgroup", lives, |folder| {
         if !folder.contains(&ours) {
             return true;
         }
