@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use stage::{Error, Result};
 
 /// A root file system, before anybody is in it.
@@ -36,7 +36,7 @@ impl Root {
     pub fn folder(&self, path: &Path) -> Result<OwnedFd> {
         match self.try_open(path) {
             Ok(found) => Ok(found),
-            Err(Errno::ENOENT) => self.make_folders(path),
+            Err(Errno::ENOENT) => self.make_folder(path),
             Err(errno) => Err(self.refused(path, errno)),
         }
     }
@@ -55,9 +55,15 @@ impl Root {
             Err(errno) => return Err(self.refused(path, errno)),
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        self.make_folders(folder)?;
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-        match self.resolve(path, flags) {
+        let made = match self.resolve(path, flags) {
+            Err(Errno::ENOENT) => {
+                self.folder(folder)?;
+                self.resolve(path, flags)
+            }
+            made => made,
+        };
+        match made {
             // Nothing could be opened, but there is something: a link.
             Err(Errno::EEXIST) if links > 0 => {}
             made => return made.map_err(|errno| self.refused(path, errno)),
@@ -126,18 +132,16 @@ impl Root {
     }
 
     /// mkdir -p, each step resolved inside, from the deepest one that is there.
-    fn make_folders(&self, path: &Path) -> Result<OwnedFd> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let (parent, name) = match (self.resolve(path, flags), path.file_name()) {
-            (Err(Errno::ENOENT), Some(name)) => (path.parent(), name),
-            (found, _) => return found.map_err(|errno| self.refused(path, errno)),
-        };
-        let parent = self.make_folders(parent.unwrap_or(Path::new("")))?;
+    fn make_folder(&self, path: &Path) -> Result<OwnedFd> {
+        let refused = |errno| self.refused(path, errno);
+        let name = path.file_name().ok_or_else(|| refused(Errno::ENOENT))?;
+        let parent = self.folder(path.parent().unwrap_or(Path::new("")))?;
         match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
             Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(self.refused(path, errno)),
+            Err(errno) => return Err(refused(errno)),
         }
-        self.resolve(path, flags).map_err(|errno| self.refused(path, errno))
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        self.resolve(path, flags).map_err(refused)
     }
 
     fn refused(&self, path: &Path, errno: Errno) -> Error {
@@ -199,6 +203,6 @@ pub fn shown(target: &impl AsFd, destination: &Path) -> String {
 
 /// Whether `target` is a folder.
 pub fn is_folder(target: &OwnedFd) -> bool {
-    let copy = target.try_clone().map(File::from);
-    copy.and_then(|file| file.metadata()).is_ok_and(|about| about.is_dir())
+    let kind = |about: FileStat| SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT;
+    fstat(target).is_ok_and(|about| kind(about) == SFlag::S_IFDIR)
 }

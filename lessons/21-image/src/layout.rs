@@ -79,7 +79,9 @@ impl Layout {
         let path = self.path(&blob.digest);
         let failed = |error| Error::io(path.display(), &error);
         let file = File::open(&path).map_err(failed)?;
-        let mut text = Vec::new();
+        // At once, if it is as long as it is said to be.
+        let length = blob.size.min(LONGEST_TEXT) + 1;
+        let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         file.take(LONGEST_TEXT + 1).read_to_end(&mut text).map_err(failed)?;
         check_length(&blob.digest, text.len() as u64)?;
         check(blob, &Digest::of(&text), text.len() as u64)?;
