@@ -160,13 +160,15 @@ def show(report, peers):
     report.figures["work"] = {row[0]: row[1:] for row in rows}
     head = ["", "programs", "calls", "page faults", "cpu ms"]
     report.table("What a start without network makes the kernel do", head, rows)
-    # The others wait in their calls, for each other and for the kernel.
-    alone = {name: traces[name] for name in ("floor", OURS)}
+    alone = {name: traces[name] for name in ("floor", "crun", OURS) if name in traces}
     told = {name: shares(costs) for name, costs in alone.items()}
-    rows = [[name, *(ms(of[name]) for of in told.values())] for name, _ in SHARES]
     cpu = {name: report.figures["start"][name]["cpu"] for name in told}
-    rest = [(0, cpu[name] - total(costs)[1]) for name, costs in alone.items()]
-    rows.append([BESIDE, *map(ms, rest)])
+    for name, costs in alone.items():
+        told[name][BESIDE] = (0, cpu[name] - total(costs)[1])
+    report.figures["shares"] = {name: {share: of[share][1] for share in of}
+                                for name, of in told.items()}
+    kinds = [*(name for name, _ in SHARES), BESIDE]
+    rows = [[share, *(ms(of[share]) for of in told.values())] for share in kinds]
     rows.append(["all", *(f"{cpu[name] * 1000:.2f}" for name in told)])
     head = ["", *told]
     report.table("What the milliseconds of a processor are for", head, rows)

@@ -33,18 +33,36 @@ def layers():
     return plain, ROOM / "layer.tar.gz"
 
 
+def others():
+    """How the engines are called that keep images of their own, and are there."""
+    return {"podman": PODMAN} | ({"docker": DOCKER} if (ROOM / "docker/socket").exists() else {})
+
+
+def forget(call, image):
+    """The command that lets an engine forget an image, if it has it."""
+    words = " ".join(str(part) for part in [*call, "rmi", "-f", image])
+    return ["sh", "-c", f"{words} > /dev/null 2>&1 || true"]
+
+
 def bring(report, kind):
     """tar(1), what a pull does with a layer, and the whole command, which also keeps the tarball,
-    sums it up, and makes an image of it."""
+    sums it up, and makes an image of it. What others do: cp(1), and two more engines."""
     to, store = ROOM / "unpacked", ROOM / "imported"
     to.mkdir()
     store.mkdir()
-    commands = {}
+    plain, _ = layers()
+    commands = {"cp, plain": ["cp", plain, to]}
+    engines = {f"{name} import, plain": call for name, call in others().items()}
+    commands |= {name: [*call, "import", plain, "it"] for name, call in engines.items()}
     for name, layer in zip(("plain", "gzip"), layers()):
         commands |= {f"tar, {name}": ["tar", "-xf", layer, "-C", to],
                      f"unpack, {name}": [os.environ["UNPACK"], layer, to],
                      f"import, {name}": [ENGINE[0], "--root", store, "import", layer, "it"]}
-    times, missing = in_turn("import", commands, kind, lambda _: empty(to, store), ROUNDS[kind])
+
+    def before(name):
+        return forget(engines[name], "it") if name in engines else empty(to, store)
+
+    times, missing = in_turn("import", commands, kind, before, ROUNDS[kind])
     report.times("A Debian root file system from a tarball", "import", times, missing,
                  "tar, plain")
     run(empty(to, store))
@@ -76,21 +94,18 @@ def pull(report, kind):
     to = ROOM / "pulled"
     to.mkdir()
     engine = [ENGINE[0], "--root", to / "store"]
+    engines = others()
+    insecure = {"podman": ["--tls-verify=false"]}
     commands = {
         "fakedocker": [*engine, "pull", "--quiet", NAME],
         "skopeo": ["skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{NAME}",
                    f"oci:{to}/layout:it"],
-        "podman": [*PODMAN, "pull", "--quiet", "--tls-verify=false", NAME],
     }
-    if (ROOM / "docker/socket").exists():
-        commands["docker"] = [*DOCKER, "pull", "--quiet", NAME]
+    commands |= {name: [*call, "pull", "--quiet", *insecure.get(name, ()), NAME]
+                 for name, call in engines.items()}
 
     def before(name):
-        call = {"podman": PODMAN, "docker": DOCKER}.get(name)
-        if not call:
-            return empty(to)
-        forget = " ".join(str(part) for part in [*call, "rmi", "-f", NAME])
-        return ["sh", "-c", f"{forget} > /dev/null 2>&1 || true"]
+        return forget(engines[name], NAME) if name in engines else empty(to)
 
     try:
         served = serve()

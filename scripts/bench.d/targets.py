@@ -98,6 +98,7 @@ def explain(report, it, key):
             dear = sorted(costs, key=lambda cost: -cost[2])[:3]
             paid = ", ".join(f"{kind} {base * 1000:.3f}" for kind, _, base in dear)
             report.say(f"  the floor itself pays most for: {paid}")
+            like_crun(report, it)
     elif key == "beside":
         links_alone(report, it, key, "a cable")
     elif key == "import":
@@ -107,6 +108,10 @@ def explain(report, it, key):
             if part and whole:
                 report.say(f"why it is late, import, {name}: unpacking and summing up take "
                            f"{part:.2f} of tar's time, keeping a copy {whole - part:.2f}")
+        paid = {name: it.ratio("import", f"{name}, plain", "tar, plain")
+                for name in ("cp", "docker import", "podman import")}
+        paid = ", ".join(f"{name} takes {time:.2f}" for name, time in paid.items() if time)
+        report.say(f"  who keeps a copy pays for it: of tar's time, {paid}")
     elif key == "crowd":
         one, many = (it.figures["crowd"][count][OURS]["median"] for count in (1, 200))
         report.say(f"why it is late, crowd: each container that is there adds "
@@ -115,6 +120,19 @@ def explain(report, it, key):
         report.say(f"why it is late, {key}: see cargo build --timings, and how busy the machine was")
     else:
         report.say(f"why it is late, {key}: see the table above")
+
+
+def like_crun(report, it):
+    """What a start costs us most, and what crun pays for the same."""
+    costs = it.figures.get("shares", {})
+    if "crun" in costs and OURS in costs:
+        theirs, ours = costs["crun"], costs[OURS]
+        dear = sorted(ours, key=lambda share: -ours[share])[:REASONS]
+        report.say("  crun, which has no layers and no filter, pays as well (ms): " + "; ".join(
+            f"{share} {theirs[share] * 1000:.2f} of our {ours[share] * 1000:.2f}" for share in dear))
+    same = it.ratio("start", "crun, seccomp", OURS)
+    if same:
+        report.say(f"  with the same filter crun takes {same:.2f} of our time")
 
 
 def links_alone(report, it, key, links):
