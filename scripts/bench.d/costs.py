@@ -160,13 +160,12 @@ def show(report, peers):
     report.figures["work"] = {row[0]: row[1:] for row in rows}
     head = ["", "programs", "calls", "page faults", "cpu ms"]
     report.table("What a start without network makes the kernel do", head, rows)
-    alone = {name: traces[name] for name in ("floor", "crun", OURS) if name in traces}
+    # The others wait in their calls, for each other and for the kernel.
+    alone = {name: traces[name] for name in ("floor", OURS)}
     told = {name: shares(costs) for name, costs in alone.items()}
     cpu = {name: report.figures["start"][name]["cpu"] for name in told}
     for name, costs in alone.items():
         told[name][BESIDE] = (0, cpu[name] - total(costs)[1])
-    report.figures["shares"] = {name: {share: of[share][1] for share in of}
-                                for name, of in told.items()}
     kinds = [*(name for name, _ in SHARES), BESIDE]
     rows = [[share, *(ms(of[share]) for of in told.values())] for share in kinds]
     rows.append(["all", *(f"{cpu[name] * 1000:.2f}" for name in told)])

@@ -7,6 +7,8 @@ from peers import OURS, READ_ONLY
 SAME = 1.2
 # How many reasons are told of a start that is late.
 REASONS = 6
+# Who does most of what we do.
+LIKE_OURS = "crun, seccomp"
 
 
 class Targets:
@@ -123,16 +125,14 @@ def explain(report, it, key):
 
 
 def like_crun(report, it):
-    """What a start costs us most, and what crun pays for the same."""
-    costs = it.figures.get("shares", {})
-    if "crun" in costs and OURS in costs:
-        theirs, ours = costs["crun"], costs[OURS]
-        dear = sorted(ours, key=lambda share: -ours[share])[:REASONS]
-        report.say("  crun, which has no layers and no filter, pays as well (ms): " + "; ".join(
-            f"{share} {theirs[share] * 1000:.2f} of our {ours[share] * 1000:.2f}" for share in dear))
-    same = it.ratio("start", "crun, seccomp", OURS)
-    if same:
-        report.say(f"  with the same filter crun takes {same:.2f} of our time")
+    """What crun does for the same container, but for its layers."""
+    theirs, ours = (it.figures.get("work", {}).get(name) for name in (LIKE_OURS, OURS))
+    of_ours = it.ratio("start", LIKE_OURS, OURS)
+    if theirs and ours and of_ours:
+        count = [f"{their} {what} where we have {our}" for what, their, our in
+                 zip(("programs", "calls", "page faults"), theirs, ours)]
+        report.say(f"  crun with the same filter, and no layers, has {', '.join(count)}; "
+                   f"it takes {of_ours:.2f} of our time")
 
 
 def links_alone(report, it, key, links):
