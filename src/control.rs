@@ -62,7 +62,11 @@ fn change(group: &Group, old: &Resources, new: &Resources) -> Result<()> {
     let stage = Stage::of_engine(false)?;
     // Devices stay as they are.
     let [old, new] = [old, new].map(|it| Resources { devices: Vec::new(), ..it.clone() });
-    limits::hold(&stage, group, &new).inspect_err(|_| {
+    // Memory alone can be refused to who is at it: so it comes first, and nothing has changed then.
+    let memory = Resources { memory: new.memory.clone(), ..Resources::default() };
+    let held =
+        [&memory, &new].into_iter().try_for_each(|it| limits::hold(&stage, group, it));
+    held.inspect_err(|_| {
         // What could be written before can be written again.
         limits::hold(&stage, group, &old).ok();
     })

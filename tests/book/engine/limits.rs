@@ -224,6 +224,39 @@ fn memory_and_what_happens_to_a_hog() {
     });
 }
 
+/// Only version 1 refuses a limit to who uses more; version 2 ends somebody.
+#[test]
+fn a_refused_update_changes_nothing() {
+    undisturbed(|| {
+        let fill = "dd if=/dev/zero of=/dev/shm/full bs=1M count=40 && touch /dev/shm/is
+            exec tail -f /dev/null";
+        let full = Container::playing(&["-m", "64m", "--memory-swap", "64m"], fill);
+        if full.group.version("memory").expect("it has memory") == Version::V1 {
+            until("40 MiB in use", || {
+                let asked = full.ask(&["test", "-e", "/dev/shm/is"]);
+                (asked.status == Some(0)).then_some(())
+            });
+            let limits = || {
+                let files = [("memory", "memory.limit_in_bytes"), ("pids", "pids.max")];
+                let cpu = [("cpu", "cpu.cfs_quota_us"), ("cpu", "cpu.shares")];
+                [files, cpu]
+                    .concat()
+                    .into_iter()
+                    .map(|(of, file)| full.read(of, [file; 2]))
+            };
+            let before: Vec<String> = limits().collect();
+            let half = ["--memory-swap", "16m", "--cpus", "0.5", "--cpu-shares", "9"];
+            let update =
+                [&["update", "-m", "16m", "--pids-limit", "9"], &half[..], &["box"]];
+            let refused = full.engine(&update.concat());
+            refused.assert_status(1).assert_one_error();
+            assert!(refused.err.contains("which it cannot do without"), "{refused:#?}");
+            assert_eq!(limits().collect::<Vec<_>>(), before);
+        }
+        full.end().assert_status(137);
+    });
+}
+
 /// A program of the host's that makes one process after the other, as long as it may.
 struct Sibling {
     child: Child,
