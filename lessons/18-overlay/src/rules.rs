@@ -9,9 +9,9 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::errno::Errno;
+use overlay::attribute::replace_folder;
 use overlay::{Layers, is_opaque, is_whiteout};
-use stage::{Error, Evidence, Result, Stage, UNTRIED, Verdict, proc};
+use stage::{Error, Evidence, Result, Stage, Verdict};
 
 /// Where the overlay appears.
 pub const MERGED: &str = "merged";
@@ -57,20 +57,6 @@ pub fn change(stage: &Stage) -> Result<()> {
     done("merged/etc/passwd", fs::remove_file("merged/etc/passwd"))?;
     replace_folder("merged/notes")?;
     done("merged/notes/new", fs::write("merged/notes/new", "from container\n"))
-}
-
-/// The one step that needs an attribute in the upper layer.
-fn replace_folder(path: &str) -> Result<()> {
-    let replaced = fs::remove_dir_all(path).and_then(|()| fs::create_dir(path));
-    done(path, replaced).map_err(|error| match error.errno() {
-        Some(Errno::EIO) if proc::is_in_user_namespace() => Error::input(
-            "not tried: in a user namespace, to replace a folder takes a tmpfs with user.* \
-             attributes, and so Linux 6.6",
-        )
-        .hint("run it with sudo")
-        .status(UNTRIED),
-        _ => error,
-    })
 }
 
 /// What each side shows.

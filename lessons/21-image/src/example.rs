@@ -14,9 +14,9 @@ use image::layer::Layer;
 use image::manifest::{CONFIG, Config, MANIFEST, Manifest, Platform, REF_NAME, Rootfs};
 use image::manifest::{Settings, Step};
 use image::{Digest, Layout};
-use nix::errno::Errno;
 use overlay::Layers;
-use stage::{Error, Result, Stage, proc};
+use overlay::attribute::replace_folder;
+use stage::{Error, Result, Stage};
 
 /// When all of it was made: in seconds since 1970, and in words.
 const TIME: Duration = Duration::from_secs(1_700_000_000);
@@ -53,21 +53,9 @@ pub fn change_root(stage: &Stage) -> Result<()> {
     put("root/etc/motd", "from the change\n")?;
     put("root/app/run", "#!/bin/sh\n")?;
     done("root/etc/hostname", fs::remove_file("root/etc/hostname"))?;
-    let remade =
-        fs::remove_dir_all("root/cache").and_then(|()| fs::create_dir("root/cache"));
-    done("root/cache", remade).map_err(explain)?;
+    replace_folder("root/cache")?;
     put("root/cache/new", "from the change\n")?;
     settle("root", &["etc/motd", "etc", "app/run", "app", "cache/new", "cache", ""])
-}
-
-/// Why a folder could not be made anew, the one step here that takes an attribute.
-fn explain(error: Error) -> Error {
-    let old_kernel = "in a user namespace this needs a tmpfs with user.* attributes, \
-        so Linux 6.6: run it with sudo";
-    match error.errno() {
-        Some(Errno::EIO) if proc::is_in_user_namespace() => error.hint(old_kernel),
-        _ => error,
-    }
 }
 
 /// The only layer of the second image that is not the first one's.
