@@ -162,16 +162,17 @@ pub(super) fn remove(
     name: Option<&str>,
     volumes: bool,
 ) -> Result<()> {
-    let spec = read_json(&folder.join("config.json"))?.filter(|_| volumes);
+    let spec = if volumes { read_json(&folder.join("config.json"))? } else { None };
     forget(root, folder, name, spec.as_ref())?;
     delete(folder)
 }
 
 /// Let it be no container any more, but for its folder.
 ///
-/// Its nameless volumes, which `spec` tells, first: nobody would know them any more. Then the state:
-/// without it, the next command goes on if we are killed. Then the name: it must never lead to a
-/// container that is half gone. It may be another's, if we were killed before we could take it.
+/// Its nameless volumes first, if `spec` is given: nobody would know as whose they were made. Then
+/// the state: without it, the next command goes on if we are killed. Then the name: it must never
+/// lead to a container that is half gone. It may be another's, if we were killed before we could
+/// take it.
 pub(super) fn forget(
     root: &Path,
     folder: &Path,
