@@ -6,7 +6,7 @@
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::thread;
+use std::thread::Builder;
 
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
@@ -24,7 +24,9 @@ pub fn on_stop(act: impl FnOnce(Error) + Send + 'static) -> Result<()> {
     let heard = SigSet::from_iter(heard);
     let held = heard.thread_block();
     held.map_err(|errno| Error::call("sigprocmask(SIG_BLOCK)", errno))?;
-    thread::spawn(move || heard.wait().map(|signal| act(Error::ended_by(signal))));
+    let wait = move || heard.wait().map(|signal| act(Error::ended_by(signal)));
+    let started = Builder::new().spawn(wait);
+    started.map_err(|error| Error::io("clone3", &error))?;
     Ok(())
 }
 

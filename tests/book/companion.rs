@@ -465,14 +465,21 @@ fn a_fork_bomb_under_check_is_ended() {
         let text = "#include <unistd.h>\nint main(void) { for (;;) fork(); }\n";
         let Some(bomb) = compiled(&folder, "bomb.c", Some(text)) else { return };
         // In a group in which it cannot grow: the machine is others', too.
-        let mut pids = command("pids");
-        let lab = program("lab");
-        let lab = lab.to_str().expect("a plain path");
-        pids.args(["--limit", "100", "--quiet", "--", lab, "check", "uts"]);
-        pids.args(["--timeout", "1", "--", &bomb]);
-        pids.env("LAB_FOLDER", concat!(env!("CARGO_TARGET_TMPDIR"), "/lab"));
-        let ending = Ending::from(pids.output().expect("it starts"));
+        let check_in = |limit: &str| {
+            let mut pids = command("pids");
+            let lab = program("lab");
+            let lab = lab.to_str().expect("a plain path");
+            pids.args(["--limit", limit, "--quiet", "--", lab, "check", "uts"]);
+            pids.args(["--timeout", "1", "--", &bomb]);
+            pids.env("LAB_FOLDER", concat!(env!("CARGO_TARGET_TMPDIR"), "/lab"));
+            Ending::from(pids.output().expect("it starts"))
+        };
+        let ending = check_in("100");
         assert!(ending.out.contains("\nhint: no answer in 1 s"), "{ending:#?}");
+        // No room for all threads that listen: said in a line, before the bomb begins.
+        let ending = check_in("4");
+        assert!(ending.err.contains("error: clone3: EAGAIN ("), "{ending:#?}");
+        assert!(!ending.err.contains("panicked"), "{ending:#?}");
     });
 }
 

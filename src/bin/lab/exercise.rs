@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc::channel;
-use std::thread;
+use std::thread::Builder;
 use std::time::Duration;
 
 use stage::{Error, Result};
@@ -44,16 +44,16 @@ pub fn build(lesson: &Lesson, kind: Kind) -> Result<Vec<OsString>> {
 }
 
 fn run(mut cargo: Command, name: &str) -> Result<ExitStatus> {
-    let mut child = cargo.spawn().map_err(|error| {
-        Error::io("cargo", &error).hint("give a program after `--`, or install Rust")
-    })?;
     let (tell, done) = channel();
-    thread::spawn(move || tell.send(child.wait()));
+    let started = Builder::new().spawn(move || tell.send(cargo.status()));
+    started.map_err(|error| Error::io("clone3", &error))?;
     let quick = done.recv_timeout(Duration::from_secs(1));
     if quick.is_err() && std::io::stderr().is_terminal() {
         eprintln!("building {name} ...");
     }
     let ended = quick.or_else(|_| done.recv());
     let ended = ended.map_err(|error| Error::input(format!("cargo: {error}")))?;
-    ended.map_err(|error| Error::io("cargo", &error))
+    ended.map_err(|error| {
+        Error::io("cargo", &error).hint("give a program after `--`, or install Rust")
+    })
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use fakedocker::{disk, sys, sys::stop};
@@ -78,15 +78,19 @@ impl Program {
             asked.set(error).ok();
             wake.send(Event::Stop).ok();
         })?;
-        let mut child = spawn(argv, folder)?;
-        let input = child.stdin.take();
-        listen(child.stdout.take(), Event::Output, tell.clone());
-        listen(child.stderr.take(), Event::Words, tell.clone());
-        thread::spawn(move || {
+        // All who listen are there before it: one that forks without end leaves no room.
+        let outputs = listener(Event::Output, tell.clone())?;
+        let words = listener(Event::Words, tell.clone())?;
+        let end = ready(move |mut child: Child| {
             let how = child.wait();
             let how = how.map_or_else(|error| error.to_string(), |how| how.to_string());
             tell.send(Event::Ended(how)).ok();
-        });
+        })?;
+        let mut child = spawn(argv, folder)?;
+        let input = child.stdin.take();
+        outputs.send(child.stdout.take()).ok();
+        words.send(child.stderr.take()).ok();
+        end.send(child).ok();
         Ok(Program {
             input,
             events,
@@ -284,13 +288,12 @@ fn spawn(argv: &[OsString], folder: &Path) -> Result<Child> {
     })
 }
 
-/// Pass on what arrives on `pipe`, until its end.
-fn listen<P: Read + Send + 'static>(
-    mut pipe: Option<P>,
+/// A thread that passes on what arrives on the pipe that it will be given, until its end.
+fn listener<P: Read + Send + 'static>(
     event: fn(Vec<u8>) -> Event,
     tell: SyncSender<Event>,
-) {
-    thread::spawn(move || {
+) -> Result<SyncSender<Option<P>>> {
+    ready(move |mut pipe: Option<P>| {
         let mut bytes = vec![0; 1 << 16];
         while let Some(count) = pipe.as_mut().and_then(|pipe| pipe.read(&mut bytes).ok())
         {
@@ -299,5 +302,15 @@ fn listen<P: Read + Send + 'static>(
             }
         }
         tell.send(Event::Closed).ok();
-    });
+    })
+}
+
+/// A thread that does `work` on what it will be given. If that never comes, it ends.
+fn ready<T: Send + 'static>(
+    work: impl FnOnce(T) + Send + 'static,
+) -> Result<SyncSender<T>> {
+    let (give, given) = sync_channel(1);
+    let started = Builder::new().spawn(move || given.recv().map(work));
+    started.map_err(|error| Error::io("clone3", &error))?;
+    Ok(give)
 }
