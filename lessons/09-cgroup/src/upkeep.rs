@@ -7,10 +7,11 @@
 //!
 //! Read cgroups(7), "Removing cgroups", and the kernel's admin-guide/cgroup-v2.rst.
 
-use std::fs;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,7 +26,8 @@ use crate::{Hierarchy, PARENT, Version};
 /// machines.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// End all processes in the group at `folder` and in those below, and wait until it is empty.
+/// End all processes in the group at `folder` and in those below, wait until all are empty, and
+/// remove those below.
 pub fn end_all(folder: &Path) -> Result<()> {
     let start = Instant::now();
     while !is_empty(folder)? {
@@ -38,17 +40,39 @@ pub fn end_all(folder: &Path) -> Result<()> {
         }
         await_change(folder)?;
     }
+    // One that a zombie is still in is met again by whoever removes `folder`.
+    below(folder).iter().for_each(|group| drop(fs::remove_dir(group)));
     Ok(())
 }
 
+/// The groups below `folder`, the deepest first: a container that sees its own may make some,
+/// as a container engine in a container does, or systemd.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    // Each folder has a link from above, its own `.`, and a `..` from each one below.
+    if fs::metadata(folder).is_ok_and(|about| about.nlink() == 2) {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()));
+    let with_theirs = |path: PathBuf| below(&path).into_iter().chain([path]);
+    folders.map(|entry| entry.path()).flat_map(with_theirs).collect()
+}
+
+/// The group at `folder`, and those below.
+fn with_below(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    below(folder).into_iter().chain([folder.to_path_buf()])
+}
+
 fn end_each(folder: &Path) -> Result<()> {
-    for pid in processes(folder)? {
-        thaw(folder, pid);
-        match kill(pid, Signal::SIGKILL) {
-            // One that has ended meanwhile is what we want.
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => {
-                return Err(Error::call(format!("kill({pid}, SIGKILL)"), errno));
+    for group in with_below(folder) {
+        for pid in processes(&group)? {
+            thaw(folder, pid);
+            match kill(pid, Signal::SIGKILL) {
+                // One that has ended meanwhile is what we want.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => {
+                    return Err(Error::call(format!("kill({pid}, SIGKILL)"), errno));
+                }
             }
         }
     }
@@ -56,29 +80,45 @@ fn end_each(folder: &Path) -> Result<()> {
 }
 
 /// In version 1 a frozen process gets no signal before it is thawed, and that is done in
-/// another hierarchy: in the group of the same name, if it is in that. One that has ended, or
-/// a machine where nothing can be frozen, needs none of it.
+/// another hierarchy: in the group of the same name, if it is in that or below. One that has
+/// ended, or a machine where nothing can be frozen, needs none of it.
 fn thaw(folder: &Path, pid: Pid) {
     let Ok(freezer) = Hierarchy::of("freezer") else { return };
     let Ok(group) = freezer.group_of(&pid.to_string()) else { return };
-    if group.file_name() == folder.file_name() {
-        fs::write(freezer.folder(&group).join("freezer.state"), "THAWED").ok();
+    let is_ours = |group: &&Path| group.file_name() == folder.file_name();
+    let Some(ours) = group.ancestors().find(is_ours) else { return };
+    for group in group.ancestors().take_while(|group| group.starts_with(ours)) {
+        fs::write(freezer.folder(group).join("freezer.state"), "THAWED").ok();
     }
 }
 
 fn processes(folder: &Path) -> Result<Vec<Pid>> {
     let path = folder.join("cgroup.procs");
-    let text =
-        fs::read_to_string(&path).map_err(|error| Error::io(path.display(), &error))?;
+    let text = match fs::read_to_string(&path) {
+        // One below, which its own processes have just removed.
+        Err(error) if is_gone(&error) => String::new(),
+        text => text.map_err(|error| Error::io(path.display(), &error))?,
+    };
     Ok(text.lines().filter_map(|line| line.parse().ok()).map(Pid::from_raw).collect())
 }
 
-/// Whether nobody is in the group any more, ended but not waited for included.
+fn is_gone(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ENOENT | Errno::ENODEV))
+}
+
+/// Whether nobody is in the group any more, nor in those below, ended but not waited for
+/// included.
 fn is_empty(folder: &Path) -> Result<bool> {
-    match fs::read_to_string(folder.join("cgroup.events")) {
-        Ok(text) => Ok(text.lines().any(|line| line == "populated 0")),
-        Err(_) => Ok(processes(folder)?.is_empty()),
+    if let Ok(text) = fs::read_to_string(folder.join("cgroup.events")) {
+        return Ok(text.lines().any(|line| line == "populated 0"));
     }
+    for group in with_below(folder) {
+        if !processes(&group)?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Version 2 tells of a change by poll(2); version 1 has to be asked again.

@@ -17,6 +17,7 @@ use stage::{Pid, Stage};
 
 use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
+use crate::support::processes::MARK;
 use crate::support::rootfs::busybox;
 use crate::support::skip::skip;
 use crate::support::wait::{until, within};
@@ -549,5 +550,22 @@ fn a_killed_engine_leaves_a_group_only_until_the_next_command() {
             busy.engine(&["stats", "--no-stream"]).assert_status(0);
             busy.store.assert_no_container();
         }
+    });
+}
+
+/// A container that sees its groups writable makes some in them, as systemd does.
+#[test]
+fn groups_that_it_has_made_go_with_it() {
+    undisturbed(|| {
+        let store = Store::with("box", &busybox());
+        let script = "for group in $(find /sys/fs/cgroup -name cgroup.procs)
+            do mkdir -p ${group%/*}/a/b; mkdir ${group%/*}/c; made=yes; done
+            for group in /sys/fs/cgroup/pids/a/b /sys/fs/cgroup/a/b
+            do sh -c 'echo $$ > $0/cgroup.procs; exec tail -f /dev/null' $group & done
+            echo $made; exit 7";
+        let flags = ["--privileged", "-e", MARK, "box", "sh", "-c", script];
+        let ending = store.run(&flags).end();
+        assert_eq!(ending.assert_status(7).assert_quiet().out, "yes\n", "{ending:?}");
+        store.assert_no_container();
     });
 }
