@@ -26,10 +26,15 @@ pub fn hear(stage: &Stage, pty: &Pty, first: Size, then: Size) -> Result<Evidenc
     stage.ask(format!("write({master}, \"\\3\", 1)"), || write(&pty.master, b"\x03"))?;
     witness.proceed()?;
     seen.record("ended by", &witness.evidence()?["ended by"]);
-    let mut bytes = [0; 64];
-    let call = format!("read({master}, buffer, {})", bytes.len());
-    let count = stage.ask(call, || read(&pty.master, &mut bytes))?;
-    let echo = String::from_utf8_lossy(&bytes[..count]);
+    // The line discipline echoes two characters, and may do so one by one.
+    let mut echo = Vec::new();
+    while echo.len() < "^C".len() {
+        let mut bytes = [0; 64];
+        let call = format!("read({master}, buffer, {})", bytes.len());
+        let count = stage.ask(call, || read(&pty.master, &mut bytes))?;
+        echo.extend(&bytes[..count]);
+    }
+    let echo = String::from_utf8_lossy(&echo);
     seen.record("echo", &stage.look("master").fact("echo", echo).end()["echo"]);
     witness.finish()?;
     Ok(seen)
