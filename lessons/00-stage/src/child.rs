@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, Signal, kill, killpg, raise, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getpgid, getpgrp, pipe2};
+use nix::unistd::{ForkResult, Pid, fork, getpgid, getpgrp, getsid, pipe2};
 
 use crate::terminal::Terminal;
 use crate::wire::Message;
@@ -525,6 +525,9 @@ impl Child<'_> {
 
     /// The child's shell was suspended: so are we, until our own shell continues us.
     fn stop_too(&self) -> Result<()> {
+        if getsid(Some(self.own)) != getsid(None) {
+            return Ok(()); // somebody has sent it SIGSTOP: no shell of ours could continue us
+        }
         let group =
             getpgid(Some(self.own)).map_err(|errno| Error::call("getpgid", errno))?;
         let Some(terminal) = self.terminal.as_ref().filter(|_| group != getpgrp()) else {

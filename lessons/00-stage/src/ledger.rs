@@ -208,6 +208,13 @@ impl Folder {
         // Its last user may have removed it while we waited for the lock.
         let failed = |error| Error::io(path.display(), &error);
         let ours = held.metadata().map_err(failed)?;
+        // In /tmp anybody can make it first, and write down what we would then remove.
+        if ours.uid() != geteuid().as_raw() || ours.mode() & 0o077 != 0 {
+            let theirs =
+                format!("{} is not ours alone: others may write there", path.display());
+            return Err(Error::input(theirs)
+                .hint("remove it, or name a folder of your own: XDG_RUNTIME_DIR"));
+        }
         let still_there = match fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             now => now.map_err(failed)?.ino() == ours.ino(),

@@ -122,13 +122,16 @@ impl Root {
             .flags(flags)
             .mode(Mode::from_bits_truncate(mode))
             .resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        loop {
-            // EAGAIN: somebody renamed something on the way, and the kernel is not sure.
-            match openat2(&self.folder, &relative(path), how) {
-                Err(Errno::EAGAIN) => {}
-                answer => return answer,
+        // EAGAIN: somebody renamed something on the way, and the kernel is not sure; or somebody
+        // has a lease on the file (fcntl(2), F_SETLEASE), and may have it for long.
+        let mut answer = Err(Errno::EAGAIN);
+        for _ in 0..TRIES {
+            answer = openat2(&self.folder, &relative(path), how);
+            if !matches!(answer, Err(Errno::EAGAIN)) {
+                break;
             }
         }
+        answer
     }
 
     /// mkdir -p, each step resolved inside, from the deepest one that is there.
@@ -151,6 +154,9 @@ impl Root {
             Errno::ENOENT | Errno::ELOOP => {
                 error.hint("a symbolic link on the way leads to nothing in this root")
             }
+            Errno::EROFS => {
+                error.hint("what it lies in is read-only: make it there before, or do not mount that so")
+            }
             _ => error,
         }
     }
@@ -170,6 +176,9 @@ fn check_file(file: &File, path: &Path, most: u64) -> Result<()> {
 
 /// As many links on the way as the kernel follows: path_resolution(7).
 const LINKS: u32 = 40;
+
+/// So often a path is looked up, if the kernel is not sure.
+const TRIES: u32 = 128;
 
 /// Where a link in `folder` leads. What climbs out of the root stays in it.
 fn joined(folder: &Path, leads_to: &Path) -> PathBuf {
