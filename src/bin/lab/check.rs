@@ -84,9 +84,13 @@ fn examine(
 
     let mut report = Report::default();
     let program = Program::start(argv, &here, patience)?;
+    let stopped = program.stopped();
     interview(program, &sooner, &mut report)?;
     for (check, before) in &later {
-        report.seen(check, before, witness::observe(&check.command, witness::ours()))?;
+        let seen = witness::observe(&check.command, witness::ours());
+        // Whoever has pressed Ctrl-C has ended our observer, too: that was no answer.
+        stopped.get().map_or(Ok(()), |asked| Err(asked.clone()))?;
+        report.seen(check, before, seen)?;
     }
     Ok(report)
 }

@@ -49,7 +49,7 @@ fn run(mut cargo: Command, name: &str) -> Result<ExitStatus> {
     started.map_err(|error| Error::io("clone3", &error))?;
     let quick = done.recv_timeout(Duration::from_secs(1));
     if quick.is_err() && std::io::stderr().is_terminal() {
-        eprintln!("building {name} ...");
+        stage::remark(format!("building {name} ..."));
     }
     let ended = quick.or_else(|_| done.recv());
     let ended = ended.map_err(|error| Error::input(format!("cargo: {error}")))?;

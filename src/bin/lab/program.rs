@@ -191,6 +191,11 @@ impl Program {
         last
     }
 
+    /// Where it stands that somebody has asked us to stop, also when the program has ended.
+    pub fn stopped(&self) -> Arc<OnceLock<Error>> {
+        self.stopped.clone()
+    }
+
     /// An error, if somebody has asked us to stop.
     pub fn goes_on(&self) -> Result<()> {
         self.stopped.get().map_or(Ok(()), |error| Err(error.clone()))
@@ -239,10 +244,10 @@ impl Program {
             return event;
         }
         if !replace(&mut self.is_told, true) && io::stderr().is_terminal() {
-            eprintln!(
+            stage::remark(format!(
                 "waiting for an answer, for up to {} s ...",
                 self.patience.as_secs()
-            );
+            ));
         }
         self.events.recv_timeout(left())
     }

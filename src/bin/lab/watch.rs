@@ -4,6 +4,7 @@
 //! renames another one over it. Then it is checked as by `lab check`.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
@@ -29,20 +30,23 @@ pub fn watch(lesson: &Lesson, patience: Duration) -> Result<bool> {
     let mut checked = None;
     while !stage.is_asked_to_stop() {
         // While an editor renames, there may be none.
-        match version(&path) {
-            Some(version) if checked != Some(version) => {
-                checked = Some(version);
-                check(lesson, patience)?;
-                if stage.is_asked_to_stop() {
-                    break;
-                }
-                tell(format!(
-                    "\n… until {} is saved; Ctrl-C ends it\n",
-                    lesson.exercise().display()
-                ))?;
+        if let Some(version) = version(&path).filter(|it| checked != Some(*it)) {
+            checked = Some(version);
+            check(lesson, patience)?;
+            if stage.is_asked_to_stop() {
+                break;
             }
-            _ => watch.wait_or(stage.signals())?,
+            tell(format!(
+                "\n… until {} is saved; Ctrl-C ends it\n",
+                lesson.exercise().display()
+            ))?;
         }
+        // What was saved meanwhile is told at once. Before that, half of it may be there.
+        watch.wait_or(stage.signals())?;
+    }
+    // A terminal has written ^C, and the shell's prompt would stand behind it.
+    if io::stdout().is_terminal() {
+        tell("\n")?;
     }
     Ok(true)
 }
