@@ -75,6 +75,9 @@ pub fn save<W: Write>(
     Ok(())
 }
 
+/// Deeper than that, indexes in indexes lead to no image.
+const DEEPEST: usize = 3;
+
 /// What leads to its blobs, in both forms.
 fn finish<W: Write>(
     mut archive: Builder<W>,
@@ -175,7 +178,7 @@ impl Archive<'_> {
     /// It is an image layout.
     fn load_layout(&self, index: Index) -> Result<Vec<Image>> {
         let mut loaded = Vec::new();
-        for (manifest, name) in self.images_of(index, None)? {
+        for (manifest, name) in self.images_of(index, None, DEEPEST)? {
             let parts = Manifest::parse(&self.text(&manifest)?)?;
             for blob in parts.layers.iter().chain([&parts.config, &manifest]) {
                 self.adopt(&place_of(&blob.digest), Some(blob))?;
@@ -187,11 +190,13 @@ impl Archive<'_> {
         Ok(loaded)
     }
 
-    /// The images for this machine that `index` leads to, with their names.
+    /// The images for this machine that `index` leads to, with their names. At most `deepest`
+    /// indexes stand in one another.
     fn images_of(
         &self,
         index: Index,
         name: Option<&str>,
+        deepest: usize,
     ) -> Result<Vec<(Descriptor, Option<String>)>> {
         let mut found = Vec::new();
         let for_us = |entry: &Descriptor| {
@@ -201,9 +206,15 @@ impl Archive<'_> {
             let own = entry.annotations.get(REF_NAME).map(String::as_str).or(name);
             let own = own.map(String::from);
             match [INDEX, DOCKER_INDEX].contains(&entry.media_type.as_str()) {
+                true if deepest == 0 => {
+                    return Err(Error::input(format!(
+                        "{} is an index in an index, and so on: no image after {DEEPEST}",
+                        entry.digest
+                    )));
+                }
                 true => {
                     let inner = Index::parse(&self.text(&entry)?)?;
-                    found.extend(self.images_of(inner, own.as_deref())?);
+                    found.extend(self.images_of(inner, own.as_deref(), deepest - 1)?);
                 }
                 false => found.push((entry, own)),
             }

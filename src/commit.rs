@@ -39,7 +39,7 @@ pub fn commit(store: &Store, options: &Options) -> Result<Digest> {
     let name = options.name.as_deref().map(Name::of_image).transpose()?;
     let work = store.making()?;
     let known = container::known(store, which, &store.lock_containers()?)?;
-    let _held = known.hold();
+    let _held = known.hold(store)?;
     let parent = known.spec.annotations.get(IMAGE_ID).ok_or_else(|| {
         Error::input(format!("container {which:?} was made from no image of the store"))
     })?;

@@ -21,6 +21,7 @@
 //! started later, belonged to an engine that was killed. The next command takes it away, or
 //! notes the end.
 
+use std::cell::Cell;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
@@ -56,6 +57,8 @@ pub struct Container {
     /// The lock dies with its last descriptor, and so with us.
     _held: File,
     kept: bool,
+    /// From then on it is somebody's, and stays.
+    has_run: Cell<bool>,
 }
 
 impl Container {
@@ -72,7 +75,9 @@ impl Container {
         make_folder(&plan.folder, 0o700)?;
         let held = hold_alone(&plan.folder);
         let held = held.ok_or_else(|| Error::input("a new container is already held"))?;
-        let mut container = Container { plan, name: None, _held: held, kept: false };
+        let has_run = Cell::new(false);
+        let mut container =
+            Container { plan, name: None, _held: held, kept: false, has_run };
         let Plan { folder, root, .. } = &container.plan;
         for (_, layers) in spec.stacks()? {
             make_folder(&layers.upper, 0o755)?;
@@ -101,7 +106,8 @@ impl Container {
         })?;
         let plan = Plan { id, root: store.root().to_path_buf(), folder };
         let name = state.name.clone();
-        Ok((Container { plan, name, _held: held, kept: true }, spec, state))
+        let has_run = Cell::new(true);
+        Ok((Container { plan, name, _held: held, kept: true, has_run }, spec, state))
     }
 
     /// Its whole ID.
@@ -114,6 +120,11 @@ impl Container {
         let path = self.plan.folder.join("config.json");
         let gone = || Error::input(format!("{} is gone", path.display()));
         read_json(&path)?.ok_or_else(gone)
+    }
+
+    /// Whether its command has been started.
+    pub fn has_run(&self) -> bool {
+        self.has_run.get()
     }
 
     /// What it is called.
@@ -160,6 +171,7 @@ impl Container {
         first: Option<First>,
         address: Option<Ipv4Addr>,
     ) -> Result<()> {
+        self.has_run.set(true);
         let lock = store.lock_containers()?;
         let (now, mut name) = (moment(), None);
         self.change(&lock, |state| {
@@ -258,7 +270,7 @@ fn take_name(root: &Path, id: &str, name: &str) -> Result<()> {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.kept && !self.has_run() {
             // What stays is taken away by the next command.
             remove(&self.plan.root, &self.plan.folder, self.name.as_deref(), true).ok();
         }

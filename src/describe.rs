@@ -83,7 +83,7 @@ impl Request {
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Docker's lists, as in moby's `oci/defaults.go`.
-const MASKED: [&str; 11] = [
+const MASKED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -94,6 +94,7 @@ const MASKED: [&str; 11] = [
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
 const READ_ONLY: [&str; 5] =
@@ -142,7 +143,7 @@ pub fn spec(
     let words = entrypoint(request, &settings).len();
     annotations.extend((words > 0).then(|| (ENTRYPOINT.into(), words.to_string())));
     annotations.extend(request.init.then(|| (INIT.to_string(), "true".to_string())));
-    mounts.extend(asked.mounts);
+    add(&mut mounts, asked.mounts, &network.mounts(plan));
     mounts.extend(devices);
     let mut spec = Spec {
         oci_version: "1.2.0".into(),
@@ -209,6 +210,18 @@ fn furniture(
     }
     mounts.extend(network.mounts(plan));
     Ok(mounts)
+}
+
+/// Add those that were asked for. What covers /etc would hide the network's files there, which
+/// come after it, then.
+fn add(mounts: &mut Vec<Mount>, asked: Vec<Mount>, files: &[Mount]) {
+    let is_covered = |file: &mut Mount| {
+        let folder = file.destination.parent();
+        files.contains(file) && asked.iter().any(|it| Some(&*it.destination) == folder)
+    };
+    let covered: Vec<Mount> = mounts.extract_if(.., is_covered).collect();
+    mounts.extend(asked);
+    mounts.extend(covered);
 }
 
 /// What the user wants mounted besides, and the image.

@@ -58,7 +58,10 @@ pub fn run_on(
     let status = ending.as_ref().map_or(stage::FAILED, |ending| ending.status);
     let spec = kept.spec.clone();
     let lost = relay.lost.take();
-    kept.leave(ending.is_ok())?;
+    if let (Err(error), true) = (&ending, kept.container.has_run()) {
+        kept.note_failure(error).unwrap_or_else(stage::warn);
+    }
+    kept.leave()?;
     relay.end(&stage, status)?;
     let status = ending?.tell(&spec);
     lost.map_or(Ok(status), Err)

@@ -179,8 +179,8 @@ impl Kept<'_> {
     }
 
     /// Leave it with its end, or remove it. Nobody wants a new one that has never run.
-    pub fn leave(self, has_run: bool) -> Result<()> {
-        if self.throw_away || self.is_new && !has_run {
+    pub fn leave(self) -> Result<()> {
+        if self.throw_away || self.is_new && !self.container.has_run() {
             return self.container.remove(self.store, &self.spec);
         }
         self.container.leave();
@@ -203,7 +203,12 @@ fn attend(stage: &Stage, relay: &mut Relay, mut contained: Contained) -> Result<
         }
     };
     relay.drain(stage)?;
-    Ok(Ending { status, oom_kills: contained.limits.end(stage)?, is_final })
+    // What cannot be taken away now is taken away by a later command.
+    let oom_kills = contained.limits.end(stage).unwrap_or_else(|error| {
+        stage::warn(error);
+        0
+    });
+    Ok(Ending { status, oom_kills, is_final })
 }
 
 fn answer(first: &mut Child, asked: Asked) -> Result<()> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use stage::{Error, Result};
 
 use crate::attach::{End, tell};
-use crate::container::{self, Known};
+use crate::container::{self, Known, Restart, State};
 use crate::monitor;
 use crate::spec::STOP_SIGNAL;
 use crate::store::Store;
@@ -21,12 +21,15 @@ use crate::{control, signals};
 /// How long a container has to end when it is asked to, in seconds.
 const PATIENCE: u32 = 10;
 
+/// After this time we look again at what nobody tells of, in milliseconds.
+const A_LOOK: u16 = 20;
+
 /// Ask the container that `which` means to end, and end it if it has not after `seconds`. One
 /// that does not run is as it should be.
 pub fn stop(store: &Store, which: &str, seconds: Option<i64>) -> Result<()> {
     let known = find(store, which)?;
     let Some(visit) = talk::visit(known.folder())? else {
-        return known.hold().map(drop).ok_or_else(|| not_answering(which));
+        return known.hold(store)?.map(drop).ok_or_else(|| not_answering(which));
     };
     let signal = stop_signal(&known)?;
     tell(&visit, &Message::LetEnd)?;
@@ -85,13 +88,13 @@ fn not_answering(which: &str) -> Error {
 /// Wait until it has ended: its exit status. One that does not run has ended.
 pub fn wait(store: &Store, which: &str) -> Result<u8> {
     let known = find(store, which)?;
-    let status = known.state.exit_status.unwrap_or_default();
-    match talk::visit(known.folder())? {
-        Some(visit) => Ok(await_end(&visit, None)?.unwrap_or(status)),
-        // It has ended between our looking and our calling.
-        None => Ok(find(store, which)
-            .map_or(status, |known| known.state.exit_status.unwrap_or(status))),
+    let visit = talk::visit(known.folder())?;
+    if let Some(status) = visit.and_then(|visit| await_end(&visit, None).transpose()) {
+        return status;
     }
+    // It has ended between our looking and our calling, or its keeper was killed, and so was it.
+    let State { exit_status, started, .. } = find(store, &known.id)?.state;
+    Ok(exit_status.unwrap_or(if started.is_empty() { 0 } else { 128 + SIGKILL as u8 }))
 }
 
 /// Stop it, and start it again.
@@ -110,9 +113,23 @@ pub fn restart(store: &Store, which: &str, seconds: Option<i64>) -> Result<()> {
 
 /// Start it; one that runs is as it should be.
 pub fn start(store: &Store, which: &str) -> Result<()> {
-    match find(store, which)?.is_held {
-        true => Ok(()),
-        false => monitor::start_again(store, which, None).map(drop),
+    let begun = Instant::now();
+    loop {
+        let known = find(store, which)?;
+        if !known.is_held {
+            return monitor::start_again(store, which, None).map(drop);
+        }
+        let visit = talk::visit(known.folder())?;
+        let lives_again = visit.is_some() && known.state.life.restart != Restart::No;
+        if known.first().is_some() || lives_again {
+            return Ok(());
+        }
+        // It is about to run, or to end; or somebody copies what is in it.
+        if begun.elapsed() > Duration::from_secs(PATIENCE.into()) {
+            return Err(not_answering(which));
+        }
+        let its_end = visit.iter().map(|visit| Want::Read(visit.as_fd()));
+        await_any(&its_end.collect::<Vec<_>>(), Some(A_LOOK))?;
     }
 }
 

@@ -103,13 +103,11 @@ fn monitor(
 ) -> Result<u8> {
     let mut relay = kept.relay()?;
     owner.into_iter().for_each(|owner| relay.welcome_owner(owner));
-    let mut runs = false;
     let ending = kept.live(stage, &mut relay, wanted, || {
         let mut seen = Evidence::default();
         seen.record(ID, kept.container.id());
         cue.show(seen)?;
         cue.outlive()?;
-        runs = true;
         // What it took to start it is not needed to keep it.
         sys::give_memory_back();
         // Whoever started us wants to see the end of our output, and unmount where we are.
@@ -118,11 +116,11 @@ fn monitor(
     let status = match &ending {
         Ok(ending) => ending.status,
         Err(error) => {
-            kept.note_failure(error)?;
+            kept.note_failure(error).unwrap_or_else(stage::warn);
             error.exit_status()
         }
     };
-    kept.leave(runs)?;
+    kept.leave()?;
     relay.end(stage, status)?;
     ending.map(|ending| ending.status)
 }

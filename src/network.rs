@@ -110,8 +110,11 @@ impl Setup {
         match self.network {
             Network::Bridge if rootless::is_rootless() => Err(usermode::no_bridge()),
             Network::Bridge => Ok(()),
-            Network::Usermode(tool) => usermode::check(tool),
+            Network::Usermode(_) if !self.published.is_empty() => {
+                Err(alone("-p").hint("that takes root: run it with sudo"))
+            }
             _ if !self.published.is_empty() => Err(alone("-p")),
+            Network::Usermode(tool) => usermode::check(tool),
             Network::Container(_) if !self.hosts.is_empty() || !self.dns.is_empty() => {
                 Err(Error::input(
                     "--add-host and --dns are those of the container that is joined",

@@ -39,7 +39,7 @@ pub fn container<'s>(
             return Ok((known, Reached { root, _child: None, _held: None }));
         }
     }
-    let Some(held) = known.hold() else {
+    let Some(held) = known.hold(store)? else {
         let what = format!("container {which:?} is just starting or ending");
         return Err(Error::input(what).hint("try again").status(1));
     };

@@ -152,11 +152,19 @@ impl Relay {
             }
         }
         self.ends = OurEnds::default();
-        self.log.as_mut().map_or(Ok(()), Log::end)
+        let whole = self.log.as_mut().map_or(Ok(()), Log::end);
+        // How it has ended matters more than the end of its log.
+        whole.unwrap_or_else(|error| {
+            stage::warn(format!("its log lacks its end: {error}"))
+        });
+        Ok(())
     }
 
     /// Tell everybody how it has ended, and close.
     pub fn end(mut self, stage: &Stage, status: u8) -> Result<()> {
+        // Nobody can call from here on; who has called, and was not let in yet, is told, too.
+        self.listener.iter().for_each(socket::close_door);
+        while self.greet() {}
         self.tell_all(|_| true, &Message::Ended(status));
         self.flush(stage)
     }
@@ -242,7 +250,7 @@ impl Relay {
         match event {
             // For whoever keeps the container.
             Event::Signal => {}
-            Event::Caller => self.greet(),
+            Event::Caller => drop(self.greet()),
             Event::Written(stream) => drop(self.read(stream)),
             Event::Typed => self.type_ours(),
             Event::RoomToType => self.pass_typed(),
@@ -252,9 +260,12 @@ impl Relay {
         }
     }
 
-    fn greet(&mut self) {
-        let callers = self.listener.iter().filter_map(socket::next_caller);
-        self.visitors.extend(callers.map(|socket| Visitor::new(socket, false)));
+    /// Let in the next one that calls. False if nobody does.
+    fn greet(&mut self) -> bool {
+        let caller = self.listener.as_ref().and_then(socket::next_caller);
+        let Some(socket) = caller else { return false };
+        self.visitors.push(Visitor::new(socket, false));
+        true
     }
 
     /// Read what is there, and pass it on. False if nothing is.

@@ -5,7 +5,7 @@
 
 use stage::Result;
 
-use crate::container::{Known, State};
+use crate::container::{Known, Restart, State};
 use crate::limits::{group_of, is_paused};
 use crate::times;
 
@@ -27,10 +27,13 @@ pub enum Status {
 impl Status {
     /// That of this container, now.
     pub fn of(container: &Known) -> Result<Status> {
-        let State { first, exit_status, started, .. } = &container.state;
+        let State { first, exit_status, started, life, .. } = &container.state;
         let Some(pid) = container.first() else {
             // Between two lives somebody keeps it, and it has no process.
-            let waits = container.is_held && first.is_none() && exit_status.is_some();
+            let waits = container.is_held
+                && life.restart != Restart::No
+                && first.is_none()
+                && exit_status.is_some();
             return Ok(match exit_status {
                 _ if waits => Status::Restarting,
                 None if started.is_empty() => Status::Created,

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_dumpable, set_pdeathsig};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{SFlag, major, minor, stat};
+use nix::sys::stat::{Mode, SFlag, major, minor, stat, umask};
 use nix::sys::wait::wait;
 use nix::unistd::{AccessFlags, Pid, Uid, User, access, geteuid};
 use stage::{Error, Result};
@@ -129,6 +129,12 @@ pub fn wait_for_any_child() -> bool {
             Err(_) => return false,
         }
     }
+}
+
+/// From here on, what we and our containers make can be read by others, as everywhere: files that
+/// a container finds are for its users, whatever our starter keeps to itself. runc does the same.
+pub fn usual_umask() {
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
 }
 
 /// Close what we were started with besides standard input, output and error: a shell's

@@ -306,9 +306,12 @@ impl Volumes {
         };
         let names = entries(&self.folder)?.into_iter();
         let halves = names.filter(|name| name.starts_with('.'));
-        halves.map(|name| self.folder.join(name)).try_for_each(|half| {
-            remove_half(&half).map_err(|error| Error::io(half.display(), &error))
-        })
+        for half in halves.map(|name| self.folder.join(name)) {
+            if let Err(error) = remove_half(&half) {
+                stage::warn(Error::io(half.display(), &error));
+            }
+        }
+        Ok(())
     }
 
     fn lock(&self) -> Result<File> {

@@ -41,9 +41,11 @@ impl Known {
         self.state.first.as_ref().filter(|_| self.is_held)?.pid()
     }
 
-    /// While this lives, nobody removes it. None if an engine runs it.
-    pub fn hold(&self) -> Option<File> {
-        hold_alone(&self.folder)
+    /// While this lives, nobody starts or removes it. None if an engine runs it.
+    pub fn hold(&self, store: &Store) -> Result<Option<File>> {
+        // Whoever only looks whether it is held, holds it for that moment.
+        let _lock = store.lock_containers()?;
+        Ok(hold_alone(&self.folder))
     }
 
     /// Where all of it is kept.

@@ -27,7 +27,7 @@ pub(super) struct Neighbours<'s> {
 /// The list, and its name while files are changed.
 fn paths(store: &Store) -> (PathBuf, PathBuf) {
     let path = |name: &str| store.root().join(name);
-    (path("neighbours"), path("neighbours.new"))
+    (path("neighbours"), path("neighbours.half"))
 }
 
 /// Let nobody see an error where a file is not there.
@@ -70,7 +70,10 @@ impl<'s> Neighbours<'s> {
         all.change(|all| {
             for one in &all.list {
                 let others = all.list.iter().filter(|it| it.id != one.id);
-                names::introduce(&all.hosts(one), &others.collect::<Vec<_>>())?;
+                one_by_one(names::introduce(
+                    &all.hosts(one),
+                    &others.collect::<Vec<_>>(),
+                ));
             }
             Ok(())
         })?;
@@ -87,7 +90,9 @@ impl<'s> Neighbours<'s> {
         let new = Neighbour { id: id.into(), name: name.map(String::from), address };
         self.change(|all| {
             let line = new.line();
-            all.list.iter().try_for_each(|one| names::add(&all.hosts(one), &line))?;
+            all.list
+                .iter()
+                .for_each(|one| one_by_one(names::add(&all.hosts(one), &line)));
             // Others may have come since it was made.
             names::introduce(&all.hosts(&new), &all.list.iter().collect::<Vec<_>>())?;
             all.list.push(new);
@@ -102,7 +107,10 @@ impl<'s> Neighbours<'s> {
         };
         self.change(|all| {
             let gone = all.list.remove(at);
-            all.list.iter().try_for_each(|one| names::remove(&all.hosts(one), &gone))
+            all.list
+                .iter()
+                .for_each(|it| one_by_one(names::remove(&all.hosts(it), &gone)));
+            Ok(())
         })
     }
 
@@ -125,6 +133,11 @@ impl<'s> Neighbours<'s> {
         list.write_all(lines.as_bytes()).map_err(failed)?;
         fs::rename(&changing, &path).map_err(failed)
     }
+}
+
+/// A file that a container can change, and spoil, keeps nobody else from being told.
+fn one_by_one(told: Result<()>) {
+    told.unwrap_or_else(stage::warn);
 }
 
 /// A line of the list: an ID, and a line of a hosts file.

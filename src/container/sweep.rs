@@ -37,7 +37,13 @@ pub fn sweep(store: &Store) -> Result<Vec<String>> {
     let mut done = Vec::new();
     for (id, folder) in dead {
         if let Some(_held) = hold_alone(&folder) {
-            done.extend(settle(store, id, &folder)?);
+            // One that cannot be settled keeps nobody from anything else.
+            match settle(store, id, &folder) {
+                Ok(settled) => done.extend(settled),
+                Err(error) => {
+                    stage::warn(error.within(format!("container {}", short(id))))
+                }
+            }
         }
     }
     sweep_names(store, ids.len().saturating_sub(done.len()))?;

@@ -14,6 +14,8 @@ use std::path::Path;
 
 use stage::{Error, Result};
 
+use crate::sys::files::at_once;
+
 /// The files, each under its name in the container's folder and in the container's /etc.
 pub const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 
@@ -104,8 +106,12 @@ pub fn introduce(path: &Path, others: &[&Neighbour]) -> Result<()> {
 /// Add `line` about another one to the hosts file at `path`.
 pub fn add(path: &Path, line: &str) -> Result<()> {
     let add = || {
-        let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+        // Nobody in the container can keep us waiting by a lease (fcntl(2), F_SETLEASE).
+        let mut file = at_once(OpenOptions::new().read(true).append(true)).open(path)?;
         let (length, mut last) = (file.metadata()?.len(), [b'\n']);
+        if length >= LONGEST {
+            return Ok(());
+        }
         if let Some(at) = length.checked_sub(1) {
             file.read_at(&mut last, at)?;
         }
@@ -135,7 +141,7 @@ const LONGEST: u64 = 1 << 20;
 fn rewrite(path: &Path, remark: &str, new: &str) -> Result<()> {
     let rewrite = || {
         // In place: the container has this very file mounted.
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let file = at_once(OpenOptions::new().read(true).write(true)).open(path)?;
         let mut old = Vec::new();
         (&file).take(LONGEST).read_to_end(&mut old)?;
         if old.len() as u64 == LONGEST {

@@ -54,6 +54,11 @@ impl<'b> Incoming<'b> {
             open.read(true).write(true).create(true).truncate(false);
             let file = open.open(&path).map_err(failed)?;
             lock(&file, File::lock).map_err(failed)?;
+            if store.layout().path(&blob.digest).exists() {
+                // Whoever held it has just finished it, and we have begun another one.
+                fs::remove_file(&path).ok();
+                return Ok(None);
+            }
             // Whoever held it may have taken it away.
             if is_at(&file, &path) {
                 let length = file.metadata().map_err(failed)?.len();

@@ -13,9 +13,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag,
-    SockType, UnixAddr, accept4, bind, connect, listen, recv, recvmsg, send, sendmsg,
-    socket, socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown,
+    SockFlag, SockType, UnixAddr, accept4, bind, connect, listen, recv, recvmsg, send,
+    sendmsg, shutdown, socket, socketpair,
 };
 use stage::{Error, Result};
 
@@ -47,6 +47,11 @@ pub fn next_caller(listener: &OwnedFd) -> Option<OwnedFd> {
     #[allow(unsafe_code, reason = "nix gives the number alone")]
     // SAFETY: the kernel has just opened it for us, and nobody else has it.
     Some(unsafe { OwnedFd::from_raw_fd(caller) })
+}
+
+/// From here on nobody can call at `listener`. Who has called can still be let in.
+pub fn close_door(listener: &OwnedFd) {
+    shutdown(listener.as_raw_fd(), Shutdown::Read).ok();
 }
 
 /// Call whoever listens at `name` in `folder`. None if nobody does.
@@ -86,15 +91,14 @@ pub fn send_to(to: &impl AsFd, packet: &[u8]) -> io::Result<()> {
 /// The next packet, if one is there: EAGAIN if not. An empty one is the end.
 pub fn receive(from: &impl AsFd) -> io::Result<Vec<u8>> {
     let mut packet = vec![0; PACKET];
-    let count = recv(from.as_fd().as_raw_fd(), &mut packet, MsgFlags::MSG_DONTWAIT);
-    match count {
-        // Whoever ends with our packets unread leaves this, and is gone.
-        Err(Errno::ECONNRESET) => Ok(Vec::new()),
-        count => {
-            packet.truncate(count?);
-            Ok(packet)
-        }
-    }
+    let mut next = || recv(from.as_fd().as_raw_fd(), &mut packet, MsgFlags::MSG_DONTWAIT);
+    // Whoever ends with our packets unread leaves this error, once, before what it has said last.
+    let count = match next() {
+        Err(Errno::ECONNRESET) => next(),
+        count => count,
+    };
+    packet.truncate(count?);
+    Ok(packet)
 }
 
 /// Give the other side a descriptor of its own for what `what` stands for.

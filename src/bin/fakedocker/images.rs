@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, stdout};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -218,7 +219,11 @@ impl Save {
                 let mut begun = false;
                 let saved = archive::save(store, &self.images, || {
                     begun = true;
-                    File::create(path).map_err(|error| Error::io(path.display(), &error))
+                    // It may hold secrets; whoever made the file already says who reads it.
+                    let mut options = File::options();
+                    let file =
+                        options.write(true).create(true).truncate(true).mode(0o600);
+                    file.open(path).map_err(|error| Error::io(path.display(), &error))
                 });
                 if begun && saved.is_err() {
                     drop_half(path);

@@ -142,6 +142,7 @@ fn main() -> ExitCode {
         // Whoever needs it asks again: before we have read much, it costs least.
         let _ = sys::own::protect();
     }
+    sys::usual_umask();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return explain(&error),

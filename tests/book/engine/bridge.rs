@@ -383,3 +383,18 @@ fn a_port_that_somebody_has_is_told_before_anything_starts() {
         town.store.assert_no_container();
     });
 }
+
+/// A hosts file is its container's to spoil, and to hold.
+#[test]
+fn a_spoilt_hosts_file_keeps_nobody_from_coming_or_going() {
+    undisturbed(|| {
+        let town = Town::new();
+        let large = town.serve("large", &[]);
+        town.exec("large", "truncate -s 8796093022208 /etc/hosts");
+        let gone = town.serve("gone", &[]);
+        let other = town.says(&[], "cat /etc/hosts");
+        assert!(other.contains("\tgone") && other.contains("\tlarge"), "{other}");
+        drop((gone, large));
+        town.store.assert_no_container();
+    });
+}

@@ -12,24 +12,29 @@ use nix::unistd::Pid;
 
 use crate::support::engine::{Ending, Engine, Folder, Store};
 use crate::support::machine::{Machine, undisturbed};
-use crate::support::processes::{self, await_one};
+use crate::support::processes::{self, MARK, await_one, mark};
 use crate::support::program;
-use crate::support::rootfs::busybox;
+use crate::support::rootfs::{busybox, tiny};
 use crate::support::wait::until;
 
 /// A container that runs until it is ended; its command has started, and that is noted.
 pub fn endless(store: &Store, flags: &[&str], image: &str) -> Child {
-    let run = ["run", "-e", processes::MARK];
+    let run = ["run", "-e", MARK];
     let args = [&run[..], flags, &[image, "tail", "-f", "/dev/null"]].concat();
     let child = store.engine(&args).start();
     let tail = await_one("tail", |process| {
         process.name == "tail" && process.parent.cast_unsigned() == child.id()
     });
+    await_noted(store, tail.pid);
+    child
+}
+
+/// Wait until the engine has written down that the container's first process is `pid`.
+pub fn await_noted(store: &Store, pid: i32) {
     until("that it runs to be noted", || {
         let firsts = store.containers().into_iter().map(|folder| first(&folder));
-        firsts.flatten().any(|pid| pid == i64::from(tail.pid)).then_some(())
+        firsts.flatten().any(|it| it == i64::from(pid)).then_some(())
     });
-    child
 }
 
 /// The PID of the first process of the container in this folder, as its state has it.
@@ -225,5 +230,29 @@ fn where_the_store_can_carry_no_layer_memory_does() {
         let warned =
             ending.err.starts_with("warning: ") && ending.err.lines().count() == 1;
         assert!(warned, "{ending:?}");
+    });
+}
+
+/// That it has ended cannot be written down; what it has written stays all the same.
+#[test]
+fn a_full_disk_takes_no_container_away() {
+    undisturbed(|| {
+        let folder = Folder::new("small");
+        let script = r#"
+            mount -t tmpfs -o size=16m none "$0" || exit
+            f() { "$FAKEDOCKER" --root "$PLACE/store" "$@"; }
+            f import "$IMAGE" box > "$PLACE/id"
+            fill='until [ -e /go ]; do sleep 0.1; done; cat /dev/zero > /fill; exit 3'
+            f run -d --network none -e "$MARK" --name full box sh -c "$fill" > "$PLACE/id"
+            f exec full touch /go
+            f wait full > "$PLACE/status"
+            f ps -a --format '{{.Names}}' && f rm full && f ps -aq"#;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(folder.path());
+        command.env("FAKEDOCKER", program("fakedocker")).env("IMAGE", tiny());
+        command.env("PLACE", folder.path()).env("MARK", MARK);
+        let ending = Ending::from(mark(&mut command).output().expect("it starts"));
+        assert_eq!(ending.assert_status(0).out, "full\nfull\n", "{ending:?}");
+        assert!(ending.err.contains("ENOSPC"), "{ending:?}");
     });
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::engine::{Ending, Store};
+use crate::support::engine::{Ending, Engine, Folder, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes::MARK;
 use crate::support::program;
@@ -404,5 +404,112 @@ fn one_in_the_foreground_is_stopped_from_elsewhere() {
         let pid = i32::try_from(run.id()).expect("a PID is an i32");
         kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it is ours");
         Ending::from(run.wait_with_output().expect("it ends")).assert_status(7);
+    });
+}
+
+/// Whoever talks to it until its end, and says more than it reads, hears its end.
+#[test]
+fn who_talks_too_much_hears_the_end() {
+    undisturbed(|| {
+        let store = store();
+        say(
+            &store,
+            &["create", "-i", "--name", "head", "-e", MARK, "box", "head", "-n1"],
+        );
+        for _ in 0..5 {
+            let talk = ["sh", "-c", "yes | \"$@\"", "sh"];
+            let heard = store.engine(&["start", "-ai", "head"]).inside(&talk).end();
+            assert_eq!(heard.assert_status(0).assert_quiet().out, "y\n");
+        }
+        say(&store, &["rm", "head"]);
+    });
+}
+
+/// How many sockets the process `pid` has open.
+fn sockets(pid: i32) -> usize {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").flatten();
+    let targets = open.filter_map(|it| fs::read_link(it.path()).ok());
+    targets.filter(|to| to.to_string_lossy().starts_with("socket:")).count()
+}
+
+#[test]
+fn who_waits_hears_that_it_was_killed_with_its_keeper() {
+    undisturbed(|| {
+        let store = store();
+        detached(&store, &["--name", "box"], DEAF);
+        let keeper = monitor_of(&store, "box");
+        let alone = sockets(keeper);
+        let wait = store.engine(&["wait", "box"]).start();
+        until("a visitor", || (sockets(keeper) > alone).then_some(()));
+        kill(Pid::from_raw(keeper), Signal::SIGKILL).expect("it is there");
+        let waited = Ending::from(wait.wait_with_output().expect("it ends"));
+        assert_eq!(waited.assert_status(0).out, "137\n");
+        say(&store, &["rm", "box"]);
+    });
+}
+
+/// What it finds and what it makes is for its users, whatever our caller keeps to itself.
+#[test]
+fn our_callers_umask_is_not_its_own() {
+    undisturbed(|| {
+        let folder = Folder::new("umask");
+        let root = folder.at("store");
+        let strict = ["sh", "-c", "umask 077; exec \"$@\"", "sh"];
+        let engine = |args: &[&str]| {
+            Engine::on(&root, args).inside(&strict).end().assert_status(0).out.clone()
+        };
+        let tarball = busybox().display().to_string();
+        engine(&["import", &tarball, "box"]);
+        let script = "umask; cat /etc/hosts > /dev/null && echo read";
+        let seen = engine(&["run", "--rm", "-u", "1000", "box", "sh", "-c", script]);
+        assert_eq!(seen, "0022\nread\n");
+        engine(&[
+            "run",
+            "-d",
+            "--name",
+            "one",
+            "-e",
+            MARK,
+            "box",
+            "tail",
+            "-f",
+            "/dev/null",
+        ]);
+        assert_eq!(engine(&["exec", "one", "sh", "-c", "umask"]), "0022\n");
+        engine(&["rm", "-f", "one"]);
+        let mode = fs::metadata(&root).expect("it is there").mode();
+        assert_eq!(mode & 0o777, 0o711);
+        let file = folder.at("box.tar");
+        Engine::on(&root, &["save", "-o", &file, "box"]).end().assert_status(0);
+        assert_eq!(fs::metadata(&file).expect("it is there").mode() & 0o777, 0o600);
+    });
+}
+
+/// Somebody who copies holds it, for a moment: that is no life.
+#[test]
+fn it_is_started_as_soon_as_nobody_else_has_it() {
+    undisturbed(|| {
+        let store = store();
+        let create = ["create", "--name", "one", "-e", MARK, "box", "sh", "-c", DEAF];
+        let id = say(&store, &create).trim_end().to_string();
+        let folder = store.path().join("containers").join(&id);
+        let held = File::open(folder).expect("it is there");
+        held.lock().expect("nobody else has it");
+        assert_eq!(known(&store, "one", "State.Status"), "created");
+        let mut start = store.engine(&["start", "one"]).start();
+        // It has looked, and looks again.
+        let poll = format!("/proc/{}/syscall", start.id());
+        until("that it waits", || {
+            let call = fs::read_to_string(&poll).ok()?;
+            [libc::SYS_poll, libc::SYS_ppoll]
+                .iter()
+                .any(|it| call.starts_with(&format!("{it} ")))
+                .then_some(())
+        });
+        assert!(start.try_wait().expect("it is ours").is_none());
+        held.unlock().expect("it is ours");
+        assert!(start.wait().expect("it ends").success());
+        assert_eq!(known(&store, "one", "State.Status"), "running");
+        say(&store, &["rm", "-f", "one"]);
     });
 }

@@ -109,6 +109,12 @@ fn what_takes_root_is_refused_in_a_line() {
         let bridge = run(&site, &student, &["--network", "bridge", "host", "true"]);
         let error = bridge.assert_status(125).assert_one_error();
         assert!(error.contains("takes root") && bridge.err.contains("pasta"), "{error}");
+        for network in ["pasta", "slirp4netns"] {
+            let words = ["-p", "8080:80", "--network", network, "host", "true"];
+            let refused = run(&site, &student, &words);
+            let error = refused.assert_status(125).assert_one_error();
+            assert!(error.contains("-p needs --network bridge"), "{error}");
+        }
     });
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::flags::unpack;
 use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
+use crate::support::rootfs::busybox;
 
 #[test]
 fn a_volume_is_read_and_written() {
@@ -240,5 +241,29 @@ fn links_that_climb_end_at_the_root() {
             assert_eq!(store.run(&args).end().assert_status(0).out, "volume\n");
         });
         assert!(is_empty(victim.path()));
+    });
+}
+
+/// Who covers /etc finds the names there all the same.
+#[test]
+fn what_covers_etc_does_not_cover_the_names() {
+    undisturbed(|| {
+        let (store, folder) = (Store::with("box", &busybox()), Folder::new("etc"));
+        folder.write("mine", "mine\n");
+        let volume = format!("{}:/etc", folder.path().display());
+        let flags = ["-v", &volume, "--hostname", "named", "box"];
+        let script = "cat /etc/mine /etc/hostname; grep -c named /etc/hosts";
+        let ending = store.run(&[&flags[..], &["sh", "-c", script]].concat()).end();
+        assert_eq!(ending.assert_status(0).assert_quiet().out, "mine\nnamed\n1\n");
+        // Where nothing can be made, a line says what is missing.
+        fs::remove_file(folder.path().join("hosts")).expect("it was made as a target");
+        let volume = format!("{volume}:ro");
+        let refused = store.run(&["-v", &volume, "box", "true"]).end();
+        let error = refused.assert_status(125).assert_one_error();
+        assert!(
+            error.contains("/etc/hosts") && refused.err.contains("read-only"),
+            "{error}"
+        );
+        store.assert_no_container();
     });
 }
