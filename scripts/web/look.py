@@ -58,8 +58,9 @@ class Browser:
         ours_in, its_out = os.pipe()
         its_in, ours_out = os.pipe()
         options = ["--headless", "--remote-debugging-pipe", "--disable-gpu", "--disable-quic",
-                   "--no-first-run", "--disable-background-networking", "--disable-sync",
-                   "--disable-component-update", f"--user-data-dir={profile}"]
+                   "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
+                   "--disable-background-networking", "--disable-component-update",
+                   f"--user-data-dir={profile}"]
         if os.geteuid() == 0:
             options.append("--no-sandbox")  # it refuses to have one as root
         # It reads descriptor 3, and writes descriptor 4.

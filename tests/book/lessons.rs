@@ -17,7 +17,7 @@ use crate::support::machine::{Machine, command, undisturbed};
 use crate::support::processes::{self, await_one, ours};
 use crate::support::skip::is_untried;
 use crate::support::wait::{slowness, until};
-use crate::support::{lessons, program, turn};
+use crate::support::{copy_program, lessons, program, turn};
 
 /// Lessons that need no privilege: their row in the tests of privilege is their own.
 const UNPRIVILEGED: [&str; 2] = ["user", "seccomp"];
@@ -282,7 +282,7 @@ fn without_privilege_one_line_says_what_to_do() {
 /// A copy that any user may execute: the build may lie in somebody's home.
 fn for_everybody(program: &Path) -> PathBuf {
     let copy = std::env::temp_dir().join(format!("book-{}", std::process::id()));
-    fs::copy(program, &copy).expect("there is room in /tmp");
+    copy_program(program, &copy);
     copy
 }
 

@@ -11,7 +11,7 @@ use std::process::{Child, Stdio};
 use block_io::disk::Disk;
 use block_io::{Device, Direction, Traffic, throttle, traffic, weigh};
 use cgroup::Group;
-use stage::Stage;
+use stage::{Ledger, Stage};
 
 use crate::support::machine::{command, undisturbed};
 use crate::support::processes::await_one;
@@ -45,8 +45,12 @@ fn kill(arguments: &[&str], ready: impl Fn()) {
             let now = ours();
             made.iter().all(|device| !now.contains(device)).then_some(())
         });
-        let mut clean = command("lab");
-        assert!(clean.arg("clean").output().expect("lab runs").status.success());
+        // Whoever has the disk has the notes, too, perhaps for a moment longer.
+        until("the notes' end", || {
+            let mut clean = command("lab");
+            assert!(clean.arg("clean").output().expect("lab runs").status.success());
+            (Ledger::count("cgroup") == Ok(0)).then_some(())
+        });
     });
 }
 

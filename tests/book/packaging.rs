@@ -8,7 +8,7 @@ use crate::support::engine::{Ending, Folder, Store};
 use crate::support::machine::undisturbed;
 use crate::support::rootfs::debian;
 use crate::support::skip::{not_tried, skip};
-use crate::support::{files, program, read};
+use crate::support::{files, program, read, turn};
 
 const PROGRAMS: [&str; 2] = ["fakedocker", "lab"];
 
@@ -124,11 +124,14 @@ fn the_package_installs_and_its_programs_run() {
         let name = "packaging::the_package_installs_and_its_programs_run";
         return skip(name, "there is no cargo-deb (cargo install cargo-deb)");
     }
-    // Made while others may have the machine: it takes a while.
     let package = concat!(env!("CARGO_TARGET_TMPDIR"), "/it.deb");
     let top = env!("CARGO_MANIFEST_DIR");
     let mut deb = Command::new(Path::new(top).join("scripts/deb"));
-    ends(deb.args(["--debug", package]));
+    {
+        // It starts our programs, which others would see.
+        let _turn = turn();
+        ends(deb.args(["--debug", package]));
+    }
     undisturbed(|| {
         let listed = ends(Command::new("dpkg-deb").args(["-c", package]));
         for path in [

@@ -54,7 +54,10 @@ fn type_it(terminal: &mut Terminal, command: &Command) -> Vec<String> {
     for line in &command.output {
         if let Some(line) = line.strip_prefix(INSIDE) {
             terminal.await_last(INSIDE.trim_end());
-            terminal.enter(line);
+            terminal.write(line);
+            // Before it is shown, the prompt before it would be taken for the next one.
+            terminal.await_last(&format!("{INSIDE}{line}"));
+            terminal.press("Enter");
         } else if line == INTERRUPT {
             await_lines_before(terminal, command);
             terminal.press("C-c");

@@ -102,8 +102,8 @@ fn await_no_disk(before: &BTreeSet<PathBuf>) {
 
 #[test]
 fn a_signal_ends_it_and_nothing_is_left() {
-    let before = loops::ours();
     undisturbed(|| {
+        let before = loops::ours();
         for word in ["LOOP_CONFIGURE", "disk ", "start "] {
             end_by(Signal::SIGINT, word);
             await_no_disk(&before);
@@ -113,9 +113,9 @@ fn a_signal_ends_it_and_nothing_is_left() {
 
 #[test]
 fn after_a_kill_lab_clean_clears_away() {
-    let before = loops::ours();
     let early = if has_mapper() { "DM_DEV_CREATE" } else { "mount(\"/dev/loop" };
     undisturbed(|| {
+        let before = loops::ours();
         for word in [early, "start "] {
             let machine = Machine::look();
             end_by(Signal::SIGKILL, word);

@@ -13,7 +13,7 @@ use crate::lessons::{UNCONTAINED, acts};
 use crate::support::machine::undisturbed;
 use crate::support::skip::is_untried;
 use crate::support::wait::slowness;
-use crate::support::{lessons, processes, program};
+use crate::support::{copy_program, lessons, processes, program};
 
 /// The student's number: it needs no name.
 pub const STUDENT: &str = "1234";
@@ -30,7 +30,7 @@ impl Programs {
         fs::set_permissions(&copies.0, all()).expect("the folder is ours");
         for name in names {
             let copy = copies.0.join(name);
-            fs::copy(program(name), &copy).expect("there is room for a copy");
+            copy_program(&program(name), &copy);
             fs::set_permissions(&copy, all()).expect("the copy is ours");
         }
         copies

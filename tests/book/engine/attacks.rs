@@ -18,9 +18,9 @@ use super::flags::unpack;
 use super::killing::endless;
 use crate::support::engine::{Ending, Engine, Folder, Store};
 use crate::support::machine::undisturbed;
-use crate::support::program;
 use crate::support::rootfs::busybox;
 use crate::support::wait::until;
+use crate::support::{copy_program, program};
 
 /// What perl needs to make a call by its number.
 fn number(name: &str) -> u32 {
@@ -51,7 +51,7 @@ fn the_engines_own_program_cannot_be_written_to() {
     undisturbed(|| {
         let (store, folder) = (Store::new(), Folder::new("engine"));
         let copy = folder.path().join("fakedocker");
-        fs::copy(program("fakedocker"), &copy).expect("there is room");
+        copy_program(&program("fakedocker"), &copy);
         let before = fs::read(&copy).expect("it is ours");
         let mut engine = Command::new(&copy);
         engine.arg("--root").arg(store.path());

@@ -167,7 +167,7 @@ fn they_serve_many_at_once_and_end_cleanly() {
             (count == VISITORS * VISITS).then_some(())
         });
 
-        store.ends(&["stop", "web", "db"]);
+        store.ends(&["stop", "-t", "60", "web", "db"]);
         assert_eq!(
             (store.status_of("web"), store.status_of("db")),
             ("0".into(), "0".into())
@@ -275,7 +275,7 @@ fn what_was_acknowledged_is_there_after_all_were_killed() {
             assert_all_is_there(&store, acknowledged);
         }
         assert_eq!(fetch(port, "/nothing").split(' ').nth(1), Some("404"));
-        store.ends(&["stop", "db", "web"]);
+        store.ends(&["stop", "-t", "60", "db", "web"]);
         assert_eq!(store.status_of("db"), "0");
         store.ends(&["rm", "db", "web"]);
         // Another container finds the same on the volume.

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal;
 
+use crate::support::copy_program;
 use crate::support::engine::{Ending, Engine, Folder, Store};
 use crate::support::machine::undisturbed;
 use crate::support::processes::await_one;
@@ -148,7 +149,7 @@ fn who_may_make_no_user_namespace_is_told_in_a_line() {
         fs::set_permissions(store.path(), open.clone()).expect("it is ours");
         fs::set_permissions(copy.path(), open).expect("it is ours");
         let program = copy.at("fakedocker");
-        fs::copy(crate::support::program("fakedocker"), &program).expect("there is room");
+        copy_program(&crate::support::program("fakedocker"), &program);
         let mut command = std::process::Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
         // It takes another kernel to be refused.

@@ -394,6 +394,7 @@ fn four_at_once_end_consistently() {
                 Engine::of(shell).start()
             })
             .collect();
+        let mut said = String::new();
         for child in children {
             let ending = Ending::from(child.wait_with_output().expect("it ends"));
             // Others may have taken the image away: then it is said so, and nothing else.
@@ -402,8 +403,9 @@ fn four_at_once_end_consistently() {
                     || line.starts_with("hint: fakedocker pull")
             };
             assert!(ending.err.lines().all(is_known), "{ending:#?}");
-            assert!(ending.out.lines().any(|line| line == "b"), "{ending:#?}");
+            said.push_str(&ending.out);
         }
+        assert!(said.lines().any(|line| line == "b"), "{said}");
         store.ends(&["image", "prune", "-a", "-f"]);
         assert_eq!((store.layers(), store.blobs(), store.rows().len()), (0, 0, 0));
         store.assert_no_container();

@@ -9,6 +9,7 @@ use std::process::{Child, Command};
 use nix::sys::signal::Signal;
 
 use super::flags::unpack;
+use super::killing::await_noted;
 use crate::support::engine::{Ending, Engine, Folder, Store};
 use crate::support::machine::{Machine, undisturbed};
 use crate::support::processes::{self, Process, await_one};
@@ -174,6 +175,7 @@ fn who_joins_is_in_the_same_user_namespace() {
     with_own_users("who_joins_is_in_the_same_user_namespace", || {
         let store = Store::with("busybox", &busybox());
         let (child, first) = endless(&store, "busybox");
+        await_noted(&store, first.pid);
         let map = fs::read_to_string(format!("/proc/{}/uid_map", first.pid));
         let map: Vec<String> =
             map.expect("it runs").split_whitespace().map(String::from).collect();

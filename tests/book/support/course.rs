@@ -14,7 +14,7 @@ use std::thread;
 
 use super::engine::{Ending, Folder};
 use super::wait::{DEADLINE, slowness};
-use super::{processes, program, top};
+use super::{copy_program, processes, program, top};
 
 /// The student's number.
 const NUMBER: u32 = 1234;
@@ -83,7 +83,7 @@ impl Course {
         let solution = "sh: ANSWER=42 exec sh\n";
         folder.write("lessons/99-own/examples/own-solution.rs", solution);
         open(&folder.write("bin/cargo", CARGO));
-        fs::copy(program("lab"), folder.at("target/debug/lab")).expect("there is room");
+        copy_program(&program("lab"), folder.at("target/debug/lab"));
         let course = Course { folder };
         ends(Command::new("chown").arg("-R").arg(owner()).arg(course.folder.path()));
         course.git(&["init", "--quiet"]);

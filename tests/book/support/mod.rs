@@ -22,6 +22,7 @@ pub mod town;
 pub mod wait;
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,6 +89,14 @@ pub fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Copy `program` to `to`, from where it is started. By another process: if we had it open to
+/// write to, a child that another test has just forked would have so, too, for a moment, and
+/// nobody could execute it (ETXTBSY).
+pub fn copy_program(program: &Path, to: impl AsRef<OsStr>) {
+    let done = Command::new("cp").arg(program).arg(to).status();
+    assert!(done.expect("cp is there").success(), "{}", program.display());
 }
 
 /// The lessons in the order of their numbers, as folder names: `01-uts`. The stage is none.

@@ -21,7 +21,7 @@ use image::{Digest, Layout};
 
 use super::engine::Folder;
 use super::processes::mark;
-use super::wait::{DEADLINE, until};
+use super::wait::{DEADLINE, slowness, until};
 
 /// Run it to its end; what it printed.
 pub fn must(program: &str, args: &[&str]) -> String {
@@ -433,7 +433,7 @@ impl Wire {
 
     /// Wait until the last byte has gone through.
     pub fn is_used_up(&self) {
-        self.reached.recv_timeout(DEADLINE).expect("so much is sent");
+        self.reached.recv_timeout(DEADLINE * slowness()).expect("so much is sent");
     }
 
     pub fn break_off(&self) {

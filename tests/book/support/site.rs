@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::processes::mark;
 use super::program;
-use super::wait::{DEADLINE, slowness};
+use super::wait::{DEADLINE, slowness, until};
 
 pub const WORLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
@@ -117,6 +117,10 @@ impl Site {
             "ip address add {WORLD}/24 dev host0 && ip link set host0 up"
         ));
         host.says(&format!("ip route add default via {WORLD}"));
+        // A worker of the kernel's notices that the other end is up.
+        until("a carrier", || {
+            host.says("ip -oneline link show up0").contains("state UP").then_some(())
+        });
         Site { host, world }
     }
 

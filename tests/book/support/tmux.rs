@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::wait::{DEADLINE, within};
 use super::{processes, program};
@@ -13,6 +14,8 @@ use super::{processes, program};
 /// A terminal with a shell on it, `outer 1$ `, whose prompts count the commands.
 pub struct Terminal {
     home: PathBuf,
+    /// Which server is ours: one that is just ending may still be called.
+    server: String,
     /// How many prompts of the outer shell there have been.
     prompts: u32,
 }
@@ -28,7 +31,10 @@ impl Terminal {
         // Read by the shell in a lesson. The outer shell has a file of its own.
         fs::write(home.join(".bashrc"), INNER_PROMPT).expect("it is ours");
         fs::write(home.join("outer"), PROMPT).expect("it is ours");
-        let mut terminal = Terminal { home, prompts: 0 };
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let (ours, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let server = format!("fakedocker-test-{ours}-{count}");
+        let mut terminal = Terminal { home, server, prompts: 0 };
         terminal.start_server();
         terminal.await_prompt();
         terminal
@@ -49,9 +55,8 @@ impl Terminal {
 
     fn tmux(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("tmux");
-        let server = format!("fakedocker-test-{}", std::process::id());
         command
-            .args(["-u", "-L", &server])
+            .args(["-u", "-L", &self.server])
             .args(arguments)
             .env("TMUX_TMPDIR", &self.home);
         command
