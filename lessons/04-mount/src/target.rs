@@ -122,16 +122,15 @@ impl Root {
             .flags(flags)
             .mode(Mode::from_bits_truncate(mode))
             .resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        // EAGAIN: somebody renamed something on the way, and the kernel is not sure; or somebody
-        // has a lease on the file (fcntl(2), F_SETLEASE), and may have it for long.
-        let mut answer = Err(Errno::EAGAIN);
-        for _ in 0..TRIES {
-            answer = openat2(&self.folder, &relative(path), how);
-            if !matches!(answer, Err(Errno::EAGAIN)) {
-                break;
+        let mut tries = TRIES;
+        loop {
+            // EAGAIN: somebody renamed something on the way, and the kernel is not sure; or has
+            // a lease on the file (fcntl(2)), and perhaps for long.
+            match openat2(&self.folder, &relative(path), how) {
+                Err(Errno::EAGAIN) if tries > 0 => tries -= 1,
+                answer => return answer,
             }
         }
-        answer
     }
 
     /// mkdir -p, each step resolved inside, from the deepest one that is there.
@@ -154,9 +153,9 @@ impl Root {
             Errno::ENOENT | Errno::ELOOP => {
                 error.hint("a symbolic link on the way leads to nothing in this root")
             }
-            Errno::EROFS => {
-                error.hint("what it lies in is read-only: make it there before, or do not mount that so")
-            }
+            Errno::EROFS => error.hint(
+                "its folder is read-only: make it there before, or mount that without :ro",
+            ),
             _ => error,
         }
     }
