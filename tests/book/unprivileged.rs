@@ -302,3 +302,19 @@ fn root_can_be_somebody_else_outside() {
         assert_eq!(ending.proved(), 1, "{}", ending.out);
     });
 }
+
+/// Notes say what is to be removed: in /tmp, somebody else could have written them.
+#[test]
+fn notes_in_a_folder_of_others_are_not_believed() {
+    student(|programs| {
+        for others in ["chmod 777", "chown 1234 /mnt/fakedocker-1234; chmod 777", "true"]
+        {
+            let before = format!(
+                "mount -t tmpfs -o mode=1777 tmpfs /mnt; mkdir /mnt/fakedocker-{STUDENT}
+                 {others} /mnt/fakedocker-{STUDENT}; export TMPDIR=/mnt"
+            );
+            let said = ["/mnt/fakedocker-1234 is not ours alone", "hint: remove it"];
+            programs.run(&before, &["cgroup"]).assert(125, &said);
+        }
+    });
+}

@@ -9,10 +9,11 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::{Error, Result, proc};
@@ -138,7 +139,8 @@ pub fn remember(name: &str, text: &str) -> Result<()> {
 
 /// The note called `name`, if there is one.
 pub fn recall(name: &str) -> Result<Option<String>> {
-    let path = folder().join(name);
+    let Some((folder, _)) = Folder::open()? else { return Ok(None) };
+    let path = folder.join(name);
     match fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         text => text.map(Some).map_err(|error| Error::io(path.display(), &error)),
@@ -197,24 +199,34 @@ impl Folder {
         }
     }
 
-    /// None if the folder is not there: then there are no notes.
-    fn lock_existing() -> Result<Option<Folder>> {
+    /// Where it is. None if it is not there: then there are no notes.
+    fn open() -> Result<Option<(PathBuf, File)>> {
         let path = folder();
-        let file = match File::open(&path) {
+        let failed = |error| Error::io(path.display(), &error);
+        // In /tmp anybody can make it first, and write down what we would then remove.
+        let only_folder = (OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits();
+        let file = match File::options().read(true).custom_flags(only_folder).open(&path)
+        {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(|error| Error::io(path.display(), &error))?,
+            file => file.map_err(failed)?,
         };
+        let about = file.metadata().map_err(failed)?;
+        if about.uid() == geteuid().as_raw() && about.mode() & 0o077 == 0 {
+            return Ok(Some((path, file)));
+        }
+        let theirs =
+            format!("{} is not ours alone: others may write there", path.display());
+        Err(Error::input(theirs)
+            .hint("remove it, or name a folder of your own: XDG_RUNTIME_DIR"))
+    }
+
+    /// The same, held.
+    fn lock_existing() -> Result<Option<Folder>> {
+        let Some((path, file)) = Folder::open()? else { return Ok(None) };
         let held = lock(file, &path)?;
         // Its last user may have removed it while we waited for the lock.
         let failed = |error| Error::io(path.display(), &error);
         let ours = held.metadata().map_err(failed)?;
-        // In /tmp anybody can make it first, and write down what we would then remove.
-        if ours.uid() != geteuid().as_raw() || ours.mode() & 0o077 != 0 {
-            let theirs =
-                format!("{} is not ours alone: others may write there", path.display());
-            return Err(Error::input(theirs)
-                .hint("remove it, or name a folder of your own: XDG_RUNTIME_DIR"));
-        }
         let still_there = match fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             now => now.map_err(failed)?.ino() == ours.ino(),
