@@ -50,7 +50,8 @@ mod plan;
 mod state;
 mod sweep;
 
-/// A container that this process owns. Dropped without [`Container::leave`], it is removed.
+/// A container that this process owns. Dropped without [`Container::leave`], it is removed,
+/// if its command has never been started.
 pub struct Container {
     plan: Plan,
     name: Option<String>,
@@ -303,7 +304,10 @@ pub fn rename(store: &Store, which: &str, new: &str) -> Result<()> {
     take_name(store.root(), &id, new)?;
     let old = state.name.clone();
     let state = State { name: Some(new.into()), ..state };
-    write_json(&folder.join("state.json"), &state)?;
+    if let Err(error) = write_json(&folder.join("state.json"), &state) {
+        drop_name(store.root(), &folder, Some(new))?;
+        return Err(error);
+    }
     drop_name(store.root(), &folder, old.as_deref())?;
     let mut neighbours = Neighbours::of(store, &lock)?;
     if let Some(address) = state.address {

@@ -213,11 +213,14 @@ fn furniture(
 }
 
 /// Add those that were asked for. What covers /etc would hide the network's files there, which
-/// come after it, then.
+/// come after it, then; but for those in whose place others were asked for.
 fn add(mounts: &mut Vec<Mount>, asked: Vec<Mount>, files: &[Mount]) {
     let is_covered = |file: &mut Mount| {
         let folder = file.destination.parent();
-        files.contains(file) && asked.iter().any(|it| Some(&*it.destination) == folder)
+        let is_asked = |place: &Path| asked.iter().any(|it| it.destination == place);
+        files.contains(file)
+            && !is_asked(&file.destination)
+            && folder.is_some_and(is_asked)
     };
     let covered: Vec<Mount> = mounts.extract_if(.., is_covered).collect();
     mounts.extend(asked);

@@ -58,7 +58,8 @@ pub fn run_on(
     let status = ending.as_ref().map_or(stage::FAILED, |ending| ending.status);
     let spec = kept.spec.clone();
     let lost = relay.lost.take();
-    if let (Err(error), true) = (&ending, kept.container.has_run()) {
+    let stays = kept.container.has_run() && !kept.throw_away;
+    if let (Err(error), true) = (&ending, stays) {
         kept.note_failure(error).unwrap_or_else(stage::warn);
     }
     kept.leave()?;

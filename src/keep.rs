@@ -169,7 +169,7 @@ impl Kept<'_> {
         Ok(())
     }
 
-    /// It could not be started, or not again.
+    /// It could not be started, or not again; or what has to be done at its end failed.
     pub fn note_failure(&self, error: &Error) -> Result<()> {
         let lock = self.store.lock_containers()?;
         let failed = |state| State { error: error.to_string(), ..state };
@@ -203,7 +203,6 @@ fn attend(stage: &Stage, relay: &mut Relay, mut contained: Contained) -> Result<
         }
     };
     relay.drain(stage)?;
-    // What cannot be taken away now is taken away by a later command.
     let oom_kills = contained.limits.end(stage).unwrap_or_else(|error| {
         stage::warn(error);
         0

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use stage::{Error, Result};
 
 use crate::attach::{End, tell};
-use crate::container::{self, Known, Restart, State};
+use crate::container::{self, Known, Restart};
 use crate::monitor;
 use crate::spec::STOP_SIGNAL;
 use crate::store::Store;
@@ -87,14 +87,24 @@ fn not_answering(which: &str) -> Error {
 
 /// Wait until it has ended: its exit status. One that does not run has ended.
 pub fn wait(store: &Store, which: &str) -> Result<u8> {
-    let known = find(store, which)?;
-    let visit = talk::visit(known.folder())?;
-    if let Some(status) = visit.and_then(|visit| await_end(&visit, None).transpose()) {
-        return status;
+    let mut known = find(store, which)?;
+    loop {
+        let visit = talk::visit(known.folder())?;
+        if let Some(status) = visit.and_then(|visit| await_end(&visit, None).transpose())
+        {
+            return status;
+        }
+        // It has ended between our looking and our calling.
+        known = find(store, &known.id)?;
+        match known.state.exit_status {
+            Some(status) => return Ok(status),
+            None if known.state.started.is_empty() => return Ok(0),
+            // Its keeper was killed, and so was it.
+            None if !known.is_held => return Ok(128 + SIGKILL as u8),
+            // It is just being started anew.
+            None => await_any(&[], Some(A_LOOK))?,
+        };
     }
-    // It has ended between our looking and our calling, or its keeper was killed, and so was it.
-    let State { exit_status, started, .. } = find(store, &known.id)?.state;
-    Ok(exit_status.unwrap_or(if started.is_empty() { 0 } else { 128 + SIGKILL as u8 }))
 }
 
 /// Stop it, and start it again.
@@ -117,7 +127,9 @@ pub fn start(store: &Store, which: &str) -> Result<()> {
     loop {
         let known = find(store, which)?;
         if !known.is_held {
-            return monitor::start_again(store, which, None).map(drop);
+            // In Docker, 126 and 127 are for who waits for a command.
+            let started = monitor::start_again(store, which, None);
+            return started.map(drop).map_err(|error| error.status(1));
         }
         let visit = talk::visit(known.folder())?;
         let lives_again = visit.is_some() && known.state.life.restart != Restart::No;

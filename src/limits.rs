@@ -76,7 +76,8 @@ impl Limits {
         let Some(group) = self.group else { return Ok(0) };
         let kills =
             if group.has(memory::CONTROLLER) { memory::kills(&group)? } else { 0 };
-        group.remove(stage)?;
+        // What cannot go now is taken away by a later command.
+        group.remove(stage).unwrap_or_else(stage::warn);
         Ok(kills)
     }
 }

@@ -110,11 +110,13 @@ impl Setup {
         match self.network {
             Network::Bridge if rootless::is_rootless() => Err(usermode::no_bridge()),
             Network::Bridge => Ok(()),
-            Network::Usermode(_) if !self.published.is_empty() => {
+            Network::Usermode(_)
+                if rootless::is_rootless() && !self.published.is_empty() =>
+            {
                 Err(alone("-p").hint("that takes root: run it with sudo"))
             }
-            _ if !self.published.is_empty() => Err(alone("-p")),
             Network::Usermode(tool) => usermode::check(tool),
+            _ if !self.published.is_empty() => Err(alone("-p")),
             Network::Container(_) if !self.hosts.is_empty() || !self.dns.is_empty() => {
                 Err(Error::input(
                     "--add-host and --dns are those of the container that is joined",

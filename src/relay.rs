@@ -165,6 +165,7 @@ impl Relay {
         // Nobody can call from here on; who has called, and was not let in yet, is told, too.
         self.listener.iter().for_each(socket::close_door);
         while self.greet() {}
+        self.listener = None;
         self.tell_all(|_| true, &Message::Ended(status));
         self.flush(stage)
     }

@@ -59,8 +59,9 @@ impl<'s> Neighbours<'s> {
     pub fn anew(store: &'s Store, _lock: &File) -> Result<Neighbours<'s>> {
         let mut all = Neighbours { store, list: Vec::new() };
         for id in ids(store)? {
-            let state: Option<State> =
-                read_json(&folder_of(store, &id).join("state.json"))?;
+            // One that cannot be read is left alone, and told of, by the sweep.
+            let state = read_json(&folder_of(store, &id).join("state.json"));
+            let state: Option<State> = state.unwrap_or_default();
             let Some(State { address: Some(address), name, .. }) = state else {
                 continue;
             };
@@ -94,7 +95,8 @@ impl<'s> Neighbours<'s> {
                 .iter()
                 .for_each(|one| one_by_one(names::add(&all.hosts(one), &line)));
             // Others may have come since it was made.
-            names::introduce(&all.hosts(&new), &all.list.iter().collect::<Vec<_>>())?;
+            let others: Vec<_> = all.list.iter().collect();
+            one_by_one(names::introduce(&all.hosts(&new), &others));
             all.list.push(new);
             Ok(())
         })

@@ -142,12 +142,21 @@ fn sweep_names(store: &Store, containers: usize) -> Result<()> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             id => id.map_err(failed)?,
         };
+        let folder = store.containers().join(id);
         // Only what is certainly not there: any other failure says nothing about it.
-        if !store.containers().join(id).try_exists().map_err(failed)? {
+        let is_gone = !folder.try_exists().map_err(failed)?;
+        if is_gone || is_called_otherwise(&folder, &name) {
             fs::remove_file(&link).map_err(failed)?;
         }
     }
     Ok(())
+}
+
+/// Whether somebody was killed while the container was given another name.
+fn is_called_otherwise(folder: &Path, name: &str) -> bool {
+    let state: Option<State> = read_json(&folder.join("state.json")).unwrap_or_default();
+    let own = state.and_then(|state| state.name);
+    own.is_some_and(|own| own != name)
 }
 
 /// Note how the container ended.

@@ -154,7 +154,7 @@ impl Root {
                 error.hint("a symbolic link on the way leads to nothing in this root")
             }
             Errno::EROFS => error.hint(
-                "its folder is read-only: make it there before, or mount that without :ro",
+                "its folder is read-only: make it there before, or mount that writable",
             ),
             _ => error,
         }

@@ -46,7 +46,7 @@ pub fn watch(lesson: &Lesson, patience: Duration) -> Result<bool> {
     }
     // A terminal has written ^C, and the shell's prompt would stand behind it.
     if io::stdout().is_terminal() {
-        tell("\n")?;
+        tell("")?;
     }
     Ok(true)
 }
