@@ -245,7 +245,7 @@ fn a_full_disk_takes_no_container_away() {
             fill='until [ -e /go ]; do sleep 0.1; done; cat /dev/zero > /fill; exit 3'
             f run -d --network none -e "$MARK" --name full box sh -c "$fill" > "$PLACE/id"
             f exec full touch /go
-            f wait full > "$PLACE/status"
+            f wait full > /dev/null
             f ps -a --format '{{.Names}}' && f rm full && f ps -aq"#;
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", script]).arg(folder.path());
@@ -253,6 +253,6 @@ fn a_full_disk_takes_no_container_away() {
         command.env("PLACE", folder.path()).env("MARK", MARK);
         let ending = Ending::from(mark(&mut command).output().expect("it starts"));
         assert_eq!(ending.assert_status(0).out, "full\nfull\n", "{ending:?}");
-        assert!(ending.err.contains("ENOSPC"), "{ending:?}");
+        assert!(ending.err.contains("warning: container "), "{ending:?}");
     });
 }

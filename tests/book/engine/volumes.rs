@@ -255,6 +255,10 @@ fn what_covers_etc_does_not_cover_the_names() {
         let script = "cat /etc/mine /etc/hostname; grep -c named /etc/hosts";
         let ending = store.run(&[&flags[..], &["sh", "-c", script]].concat()).end();
         assert_eq!(ending.assert_status(0).assert_quiet().out, "mine\nnamed\n1\n");
+        // What is asked for in their place is there.
+        let mine = format!("{}:/etc/hosts", folder.at("mine"));
+        let flags = ["-v", &volume, "-v", &mine, "box", "cat", "/etc/hosts"];
+        assert_eq!(store.run(&flags).end().assert_status(0).out, "mine\n");
         // Where nothing can be made, a line says what is missing.
         fs::remove_file(folder.path().join("hosts")).expect("it was made as a target");
         let volume = format!("{volume}:ro");

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{Write, stderr};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::process::Command;
+use std::time::Instant;
 
 use super::cases::Case;
 use super::trial::Wrong;
 use crate::support::faults::calls::Failure;
 use crate::support::faults::point::{Fault, Point};
 use crate::support::faults::tracer::Made;
+use crate::support::top;
 use crate::support::wait::slowness;
 
 /// How many points of each command and each kind an ordinary run tries, on a slow machine fewer.
@@ -53,9 +55,12 @@ impl Asked {
     }
 }
 
+/// Another point for each commit; for one and the same, what has failed fails again.
 fn anywhere() -> usize {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    usize::try_from(now.as_secs() % 1000).expect("it is small")
+    let mut git = Command::new("git");
+    let commit = git.args(["rev-parse", "HEAD"]).current_dir(top()).output();
+    let commit = commit.map(|it| it.stdout).unwrap_or_default();
+    commit.iter().fold(0, |sum, byte| (sum * 31 + usize::from(*byte)) % 1009)
 }
 
 /// What comes of a command.

@@ -347,10 +347,6 @@ impl Numbers {
 
     fn pair(&mut self, page: &str, run: &str) -> bool {
         let known_run = self.runs.entry(page.into()).or_insert_with(|| run.into());
-        if page == run {
-            // By chance, another one of this run may be the same as one that is fixed.
-            return known_run == run;
-        }
         let known_page = self.pages.entry(run.into()).or_insert_with(|| page.into());
         known_run == run && known_page == page
     }
