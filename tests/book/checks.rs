@@ -290,7 +290,11 @@ fn the_last_words_of_a_program_are_shown() {
 fn a_shell_may_chatter_echo_and_leave_its_starter() {
     let _turn = turn();
     let forks_away = "exec 3<&0; (unshare -u sh -c 'hostname container; exec sh' <&3 &)";
+    // What a terminal echoes may come late: here, behind the first mark.
+    let late_echo = "unshare -u sh -c 'hostname container; exec sh -v 2>&1' |
+        sed -u '/printf/ { H; d }; /begin-/ { G; x; s/.*//; x }'";
     let programs = [
+        late_echo,
         "exec unshare -u sh -c 'hostname container; echo hello; exec sh'",
         "exec unshare -u sh -c 'hostname container; exec bash -vi'",
         "exec unshare -u sh -c 'hostname container; exec busybox sh'",

@@ -110,7 +110,11 @@ impl Program {
 
     /// See whether a shell answers: its PID on the host.
     pub fn greet(&mut self) -> Result<i32, Silence> {
-        let answer = self.ask("echo $$")?;
+        let mut answer = self.ask("echo $$")?;
+        if answer.parse::<i32>().is_err() {
+            // An echo may have come into the midst of it.
+            answer = self.ask("echo $$")?;
+        }
         let pipe = self.input.as_ref().map(AsRawFd::as_raw_fd).and_then(witness::pipe);
         let shell =
             answer.parse().ok().and_then(|pid| witness::shell(pid, pipe.as_deref()));
@@ -140,7 +144,8 @@ impl Program {
             // When nobody reads it, nobody answers, and that is what we notice.
             input.write_all(question.as_bytes()).ok();
         }
-        self.hear(&marks)
+        let answer = self.hear(&marks)?;
+        Ok(without_echo(&answer, &self.mark, command))
     }
 
     fn hear(&mut self, [begin, end]: &[String; 2]) -> Result<String, Silence> {
@@ -151,7 +156,7 @@ impl Program {
             let answer =
                 heard.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
             if let Some((answer, _)) = answer {
-                return Ok(answer.trim().to_string());
+                return Ok(answer.to_string());
             }
             if heard.len() > FLOOD {
                 return Err(self.fall_silent(Silence::flood()));
@@ -277,6 +282,18 @@ impl Drop for Program {
             }
         }
     }
+}
+
+/// `answer`, trimmed, without what a terminal has echoed of our questions. If the shell does not
+/// write to that terminal itself, the echo comes at any time, also in between.
+fn without_echo(answer: &str, mark: &str, command: &str) -> String {
+    let is_echo =
+        |line: &str| line.contains(mark) || command.lines().any(|it| it == line);
+    if !answer.contains(mark) {
+        return answer.trim().to_string();
+    }
+    let own: Vec<&str> = answer.lines().filter(|line| !is_echo(line)).collect();
+    own.join("\n").trim().to_string()
 }
 
 fn spawn(argv: &[OsString], folder: &Path) -> Result<Child> {
