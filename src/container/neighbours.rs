@@ -71,10 +71,7 @@ impl<'s> Neighbours<'s> {
         all.change(|all| {
             for one in &all.list {
                 let others = all.list.iter().filter(|it| it.id != one.id);
-                one_by_one(names::introduce(
-                    &all.hosts(one),
-                    &others.collect::<Vec<_>>(),
-                ));
+                or_warn(names::introduce(&all.hosts(one), &others.collect::<Vec<_>>()));
             }
             Ok(())
         })?;
@@ -91,12 +88,10 @@ impl<'s> Neighbours<'s> {
         let new = Neighbour { id: id.into(), name: name.map(String::from), address };
         self.change(|all| {
             let line = new.line();
-            all.list
-                .iter()
-                .for_each(|one| one_by_one(names::add(&all.hosts(one), &line)));
+            all.list.iter().for_each(|one| or_warn(names::add(&all.hosts(one), &line)));
             // Others may have come since it was made.
             let others: Vec<_> = all.list.iter().collect();
-            one_by_one(names::introduce(&all.hosts(&new), &others));
+            or_warn(names::introduce(&all.hosts(&new), &others));
             all.list.push(new);
             Ok(())
         })
@@ -109,9 +104,7 @@ impl<'s> Neighbours<'s> {
         };
         self.change(|all| {
             let gone = all.list.remove(at);
-            all.list
-                .iter()
-                .for_each(|it| one_by_one(names::remove(&all.hosts(it), &gone)));
+            all.list.iter().for_each(|it| or_warn(names::remove(&all.hosts(it), &gone)));
             Ok(())
         })
     }
@@ -138,7 +131,7 @@ impl<'s> Neighbours<'s> {
 }
 
 /// A file that a container can change, and spoil, keeps nobody else from being told.
-fn one_by_one(told: Result<()>) {
+fn or_warn(told: Result<()>) {
     told.unwrap_or_else(stage::warn);
 }
 

@@ -240,8 +240,9 @@ fn a_program_that_does_not_play_gets_a_verdict_and_is_ended() {
     let lingers = "hostname container; tail -f /dev/null & exec sh";
     // Who ends by itself has as long as it likes; for who does not, we wait as long as this.
     let (long, short) = (60 * slowness(), 3 * slowness());
+    let silent = format!("no answer in {short} s");
     let cases = [
-        (short, &["tail", "-f", "/dev/null"][..], ANSWERS, "no answer in "),
+        (short, &["tail", "-f", "/dev/null"][..], ANSWERS, &*silent),
         (long, &["yes"], ANSWERS, "writes without end"),
         (long, &["true"], ANSWERS, "ended (exit status: 0)"),
         (long, &["sh", "-c", "echo alas >&2; exit 7"], ANSWERS, "ended (exit status: 7)"),

@@ -487,14 +487,15 @@ fn a_fork_bomb_under_check_is_ended() {
 #[test]
 fn floods_and_daemons_get_a_verdict() {
     undisturbed(|| {
+        let patience = (3 * slowness()).to_string();
+        let silent = format!("no answer in {patience} s");
         let cases = [
-            ("exec yes >&2", "no answer in "),
+            ("exec yes >&2", &*silent),
             ("setsid sh -c 'setsid tail -f /dev/null &' ; exit 3", "(exit status: 3)"),
         ];
         for (script, why) in cases {
             let mut lab = Command::new(program("lab"));
             lab.env("LAB_FOLDER", concat!(env!("CARGO_TARGET_TMPDIR"), "/lab"));
-            let patience = (3 * slowness()).to_string();
             lab.args(["check", "uts", "--timeout", &patience, "--", "sh", "-c", script]);
             let ending = Ending::from(mark(&mut lab).output().expect("lab starts"));
             ending.assert_status(1);
