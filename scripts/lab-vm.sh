@@ -245,13 +245,17 @@ finish() {
 }
 
 play_command() {
-    local readers=()
+    local readers=() out err held_out held_err
     mkfifo "$work/out" "$work/err"
+    # Who opens a FIFO waits for somebody at its other end, and a qemu that fails at once never
+    # comes: we are at both ends, until it has ended.
+    exec {held_out}<> "$work/out" {held_err}<> "$work/err"
+    exec {out}< "$work/out" {err}< "$work/err"
     # Whoever reads what we say may go before the end: `lab-vm.sh dmesg | head`.
     trap 'exit 141' PIPE
-    { cat "$work/out" || kill -PIPE $$; } {alive}>&- &
+    { cat <&"$out" || kill -PIPE $$; } {held_out}>&- {held_err}>&- {alive}>&- &
     readers+=($!)
-    { cat "$work/err" >&2 || kill -PIPE $$; } {alive}>&- &
+    { cat <&"$err" >&2 || kill -PIPE $$; } {held_out}>&- {held_err}>&- {alive}>&- &
     readers+=($!)
     # What two ports carry: the order in which they are given does not matter, their names do.
     vm+=(-chardev "file,id=out,path=$work/out" -device "virtserialport,chardev=out,name=out"
@@ -260,6 +264,7 @@ play_command() {
     setpriv --pdeathsig KILL "${vm[@]}" < /dev/null > "$work/console" 2>&1 &
     pid=$!
     wait "$pid" || true
+    exec {held_out}>&- {held_err}>&-
     wait "${readers[@]}" || true
 }
 

@@ -3,6 +3,8 @@
 //! Without KVM, each start of it takes a quarter of a minute or more. Where it cannot be had
 //! at all, as the script's status 77 says, a test says so past cargo's capture, and ends.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::network::script;
+use crate::support::engine::Folder;
 use crate::support::machine::undisturbed;
 use crate::support::processes::{self, Process};
 use crate::support::skip;
@@ -225,5 +228,34 @@ fn what_no_machine_can_be_made_of_is_told_in_a_line() {
             assert!(error.starts_with("error: ") && error.contains(what), "{said}");
             assert!(hint.starts_with("hint: "), "{said}");
         }
+    });
+}
+
+/// It opens nothing of what we would listen to.
+const A_QEMU_THAT_FAILS: &str = r#"#!/bin/sh
+[ "$1" != --version ] || exec echo "QEMU emulator version 7.2.22"
+echo "cannot set up guest memory" >&2
+exit 1
+"#;
+
+#[test]
+fn a_machine_that_cannot_start_is_told() {
+    undisturbed(|| {
+        if !prepared("a_machine_that_cannot_start_is_told") {
+            return;
+        }
+        let folder = Folder::new("qemu");
+        let name = format!("qemu-system-{}", std::env::consts::ARCH);
+        let program = folder.write(&name, A_QEMU_THAT_FAILS);
+        fs::set_permissions(program, Permissions::from_mode(0o755)).expect("it is ours");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut script = lab(&["true"]);
+        script.env("PATH", format!("{}:{path}", folder.path().display()));
+        let output = script.output().expect("it is a script");
+        let expected = "cannot set up guest memory\n\
+                        error: the VM has ended without an exit status\n\
+                        hint: its last words are above\n";
+        assert_eq!(text(&output.stderr), expected);
+        assert_eq!(output.status.code(), Some(125));
     });
 }
