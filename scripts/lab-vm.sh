@@ -73,15 +73,17 @@ know_machine() {
 
 install_packages() {
     local pair missing=()
+    has apt-get || fail 77 "there is no apt-get here, to fetch Debian's kernels by" \
+        "Lima or Multipass start a whole Debian or Ubuntu: see tutorial.md"
     for pair in "$qemu:$package" busybox:busybox-static depmod:kmod file:file \
-        setpriv:util-linux mkfs.ext4:e2fsprogs dpkg-deb:dpkg apt-get:apt; do
+        setpriv:util-linux mkfs.ext4:e2fsprogs dpkg-deb:dpkg; do
         has "${pair%%:*}" || missing+=("${pair##*:}")
     done
     python3 -c 'import ensurepip' 2> /dev/null || missing+=(python3-venv)
     [[ -e $keyring ]] || missing+=(debian-archive-keyring)
     [[ ${#missing[@]} -gt 0 ]] || return 0
     local install=(apt-get install -y --no-install-recommends "${missing[@]}")
-    if [[ $EUID -ne 0 ]] || ! has apt-get; then
+    if [[ $EUID -ne 0 ]]; then
         fail 77 "these packages are missing: ${missing[*]}" "sudo ${install[*]}"
     fi
     say "installing ${missing[*]}"

@@ -31,7 +31,9 @@ use std::path::{Path, PathBuf};
 use stage::{Error, Result};
 
 pub(crate) use self::known::described;
-pub use self::known::{Known, Running, ids, known, layers_in_use, running, users_of};
+pub use self::known::{
+    Known, Running, find_if_any, ids, known, layers_in_use, running, users_of,
+};
 use self::neighbours::Neighbours;
 pub use self::plan::Plan;
 pub use self::state::{First, Life, Restart, State};
@@ -51,15 +53,14 @@ mod state;
 mod sweep;
 
 /// A container that this process owns. Dropped without [`Container::leave`], it is removed,
-/// if its command has never been started.
+/// if it is new and its command has never been started.
 pub struct Container {
     plan: Plan,
     name: Option<String>,
     /// The lock dies with its last descriptor, and so with us.
     _held: File,
-    kept: bool,
-    /// From then on it is somebody's, and stays.
-    has_run: Cell<bool>,
+    /// It is somebody's, and is not removed with this.
+    stays: Cell<bool>,
 }
 
 impl Container {
@@ -76,9 +77,8 @@ impl Container {
         make_folder(&plan.folder, 0o700)?;
         let held = hold_alone(&plan.folder);
         let held = held.ok_or_else(|| Error::input("a new container is already held"))?;
-        let has_run = Cell::new(false);
-        let mut container =
-            Container { plan, name: None, _held: held, kept: false, has_run };
+        let stays = Cell::new(false);
+        let mut container = Container { plan, name: None, _held: held, stays };
         let Plan { folder, root, .. } = &container.plan;
         for (_, layers) in spec.stacks()? {
             make_folder(&layers.upper, 0o755)?;
@@ -107,8 +107,8 @@ impl Container {
         })?;
         let plan = Plan { id, root: store.root().to_path_buf(), folder };
         let name = state.name.clone();
-        let has_run = Cell::new(true);
-        Ok((Container { plan, name, _held: held, kept: true, has_run }, spec, state))
+        let stays = Cell::new(true);
+        Ok((Container { plan, name, _held: held, stays }, spec, state))
     }
 
     /// Its whole ID.
@@ -123,9 +123,9 @@ impl Container {
         read_json(&path)?.ok_or_else(gone)
     }
 
-    /// Whether its command has been started.
-    pub fn has_run(&self) -> bool {
-        self.has_run.get()
+    /// Whether it is somebody's: its command has been started, or somebody had it before us.
+    pub fn stays(&self) -> bool {
+        self.stays.get()
     }
 
     /// What it is called.
@@ -172,7 +172,7 @@ impl Container {
         first: Option<First>,
         address: Option<Ipv4Addr>,
     ) -> Result<()> {
-        self.has_run.set(true);
+        self.stays.set(true);
         let lock = store.lock_containers()?;
         let (now, mut name) = (moment(), None);
         self.change(&lock, |state| {
@@ -223,13 +223,14 @@ impl Container {
     }
 
     /// It stays without us.
-    pub fn leave(mut self) {
-        self.kept = true;
+    pub fn leave(self) {
+        self.stays.set(true);
     }
 
     /// It goes, with all that it wrote.
     pub fn remove(mut self, store: &Store, spec: &Spec) -> Result<()> {
-        self.kept = true;
+        // What a failure leaves is taken away by the next command.
+        self.stays.set(true);
         let Plan { root, folder, .. } = &self.plan;
         let lock = store.lock_containers()?;
         // It may have been renamed meanwhile.
@@ -271,8 +272,8 @@ fn take_name(root: &Path, id: &str, name: &str) -> Result<()> {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if !self.kept && !self.has_run() {
-            // What stays is taken away by the next command.
+        if !self.stays() {
+            // The same.
             remove(&self.plan.root, &self.plan.folder, self.name.as_deref(), true).ok();
         }
     }

@@ -81,6 +81,8 @@ impl Request {
 }
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What every image knows, whatever the caller's terminal is called.
+pub const TERM: &str = "TERM=xterm";
 
 /// Docker's lists, as in moby's `oci/defaults.go`.
 const MASKED: [&str; 12] = [
@@ -417,8 +419,7 @@ fn environment(
     let hostname = format!("HOSTNAME={hostname}");
     let mut env = vec![PATH.to_string(), hostname, format!("HOME={home}")];
     if request.terminal {
-        let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
-        env.push(format!("TERM={term}"));
+        env.push(TERM.into());
     }
     // In an image, a name without a value is nothing: it must not be ours.
     let of_image: Vec<String> =

@@ -90,6 +90,9 @@ fn describe_guest(store: &Store, options: &Options) -> Result<(Spec, First)> {
             rootless::possible(spec.process.user, Users::Host, &Numbers::of(pid)?)?;
     }
     spec.process.args.clone_from(&options.command);
+    if options.terminal {
+        describe::set_environment(&mut spec.process.env, &[describe::TERM.into()])?;
+    }
     describe::set_environment(&mut spec.process.env, &options.env)?;
     if let Some(cwd) = &options.cwd {
         spec.process.cwd.clone_from(cwd);

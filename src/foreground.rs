@@ -55,16 +55,9 @@ pub fn run_on(
         at_end(&kept.spec, ending.status)?;
         Ok(ending)
     });
-    let status = ending.as_ref().map_or(stage::FAILED, |ending| ending.status);
     let spec = kept.spec.clone();
     let lost = relay.lost.take();
-    let stays = kept.container.has_run() && !kept.throw_away;
-    if let (Err(error), true) = (&ending, stays) {
-        kept.note_failure(error).unwrap_or_else(stage::warn);
-    }
-    kept.leave()?;
-    relay.end(&stage, status)?;
-    let status = ending?.tell(&spec);
+    let status = kept.end(&stage, relay, ending)?.tell(&spec);
     lost.map_or(Ok(status), Err)
 }
 
@@ -94,5 +87,5 @@ pub fn make<'s>(
     let container = Container::create(store, plan, &spec, state)?;
     drop(work);
     from.view.map_or(Ok(()), |view| view.build(&skeleton))?;
-    Ok(Kept { store, container, spec, life, throw_away, is_new: true })
+    Ok(Kept { store, container, spec, life, throw_away })
 }

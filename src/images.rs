@@ -167,8 +167,13 @@ pub fn tell_of_registry(store: &Store, action: &str, name: &Name) {
     events::tell(store.root(), "image", action, name.full(), &attributes);
 }
 
-/// Take away the image `which`, or one of its names; what was done, a line for each thing.
+/// Take away the image `which`, or one of its names; what was done, a line for each thing. By
+/// `force` there may be none, which is said.
 pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
+    if force && store.find(which)?.is_none() {
+        stage::warn(format!("no image is called {which:?}"));
+        return Ok(Vec::new());
+    }
     let image = store.image(which)?;
     let names: Vec<Name> = names_of(store, &image)?;
     let (mut done, is_last) = (Vec::new(), names.len() <= 1);

@@ -32,8 +32,6 @@ pub struct Kept<'s> {
     pub life: Life,
     /// It goes at its end.
     pub throw_away: bool,
-    /// It goes if it cannot be started: nobody has had it yet.
-    pub is_new: bool,
 }
 
 /// How a container has ended.
@@ -169,22 +167,36 @@ impl Kept<'_> {
         Ok(())
     }
 
+    /// Note why nobody keeps it any more, leave it or remove it, and tell all who listen.
+    pub fn end(
+        self,
+        stage: &Stage,
+        relay: Relay,
+        ending: Result<Ending>,
+    ) -> Result<Ending> {
+        // Nobody wants a new one that has never run.
+        let stays = !self.throw_away && self.container.stays();
+        if let (Err(error), true) = (&ending, stays) {
+            self.note_failure(error).unwrap_or_else(stage::warn);
+        }
+        if stays {
+            self.container.leave();
+        } else {
+            self.container.remove(self.store, &self.spec)?;
+        }
+        let status =
+            ending.as_ref().map_or_else(Error::exit_status, |ending| ending.status);
+        relay.end(stage, status)?;
+        ending
+    }
+
     /// It could not be started, or not again; or what has to be done at its end failed.
-    pub fn note_failure(&self, error: &Error) -> Result<()> {
+    fn note_failure(&self, error: &Error) -> Result<()> {
         let lock = self.store.lock_containers()?;
         let failed = |state| State { error: error.to_string(), ..state };
         self.container.change(&lock, failed)?;
         drop(lock);
         self.container.ended(self.store, error.exit_status(), false)
-    }
-
-    /// Leave it with its end, or remove it. Nobody wants a new one that has never run.
-    pub fn leave(self) -> Result<()> {
-        if self.throw_away || self.is_new && !self.container.has_run() {
-            return self.container.remove(self.store, &self.spec);
-        }
-        self.container.leave();
-        Ok(())
     }
 }
 

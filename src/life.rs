@@ -127,9 +127,7 @@ pub fn start(store: &Store, which: &str) -> Result<()> {
     loop {
         let known = find(store, which)?;
         if !known.is_held {
-            // In Docker, 126 and 127 are for who waits for a command.
-            let started = monitor::start_again(store, which, None);
-            return started.map(drop).map_err(|error| error.status(1));
+            return monitor::start_again(store, which, None).map(drop);
         }
         let visit = talk::visit(known.folder())?;
         let lives_again = visit.is_some() && known.state.life.restart != Restart::No;
@@ -145,9 +143,13 @@ pub fn start(store: &Store, which: &str) -> Result<()> {
     }
 }
 
-/// Remove it, and if asked for its nameless volumes; if it runs, only by `force`, and it is ended
-/// before.
-pub fn remove(store: &Store, which: &str, force: bool, volumes: bool) -> Result<()> {
+/// Remove it, and if asked for its nameless volumes. By `force` also one that runs, which is ended
+/// before; and then there may be none, which is said: false.
+pub fn remove(store: &Store, which: &str, force: bool, volumes: bool) -> Result<bool> {
+    if force && container::find_if_any(store, which)?.is_none() {
+        stage::warn(format!("no container is called {which:?}"));
+        return Ok(false);
+    }
     let known = find(store, which)?;
     if force && known.is_held {
         if let Some(visit) = talk::visit(known.folder())? {
@@ -156,10 +158,10 @@ pub fn remove(store: &Store, which: &str, force: bool, volumes: bool) -> Result<
             await_end(&visit, None)?;
         }
         if known.state.throw_away {
-            return Ok(());
+            return Ok(true);
         }
     }
-    container::remove_ended(store, &known.id, volumes)
+    container::remove_ended(store, &known.id, volumes).map(|()| true)
 }
 
 fn find(store: &Store, which: &str) -> Result<Known> {

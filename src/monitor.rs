@@ -48,9 +48,11 @@ pub fn start_again(store: &Store, which: &str, front: Option<&Front>) -> Result<
     let (container, spec, state) = Container::reopen(store, which)?;
     let wanted = wanted(spec.process.terminal, state.life.open_stdin, front);
     let State { life, throw_away, .. } = state;
-    start(&stage, front, wanted, || {
-        Ok(Kept { store, container, spec, life, throw_away, is_new: false })
-    })
+    let outcome = start(&stage, front, wanted, || {
+        Ok(Kept { store, container, spec, life, throw_away })
+    });
+    // In Docker, 126 and 127 are for who asks for a command.
+    outcome.map_err(|error| error.status(1))
 }
 
 /// What has come of it.
@@ -113,14 +115,5 @@ fn monitor(
         // Whoever started us wants to see the end of our output, and unmount where we are.
         sys::streams::forget()
     });
-    let status = match &ending {
-        Ok(ending) => ending.status,
-        Err(error) => {
-            kept.note_failure(error).unwrap_or_else(stage::warn);
-            error.exit_status()
-        }
-    };
-    kept.leave()?;
-    relay.end(stage, status)?;
-    ending.map(|ending| ending.status)
+    kept.end(stage, relay, ending).map(|ending| ending.status)
 }

@@ -2,7 +2,7 @@
 //!
 //! What it writes to a volume: that is in no layer, so that it is neither slowed by copying up nor
 //! committed. A volume is a folder of ours that has a name, and outlives the containers that it is
-//! mounted in. One that nobody has given a name goes with its container.
+//! mounted in. One that nobody has given a name goes with its container, by `--rm` or `rm -v`.
 //!
 //! ```text
 //! ROOT/volumes                   locked while a volume is made or removed

@@ -127,22 +127,25 @@ pub fn ids(store: &Store) -> Result<Vec<String>> {
 
 /// The ID that `which` means: a name, an ID, or the beginning of exactly one.
 pub(super) fn find(store: &Store, which: &str) -> Result<String> {
+    let none = || Error::input(format!("no container is called {which:?}")).status(1);
+    find_if_any(store, which)?.ok_or_else(none)
+}
+
+/// The same, if there is one.
+pub fn find_if_any(store: &Store, which: &str) -> Result<Option<String>> {
     check_name(which)?;
     // Whoever goes through all has their whole IDs, and no use for a list of all for each.
     if folder_of(store, which).is_dir() {
-        return Ok(which.into());
+        return Ok(Some(which.into()));
     }
     if let Ok(id) = fs::read_link(names_of(store.root()).join(which)) {
-        return Ok(id.to_string_lossy().into_owned());
+        return Ok(Some(id.to_string_lossy().into_owned()));
     }
     let mut meant = ids(store)?.into_iter().filter(|id| id.starts_with(which));
     match (meant.next(), meant.next()) {
-        (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => {
+        (_, Some(_)) => {
             Err(Error::input(format!("several containers begin with {which:?}")))
         }
-        (None, _) => {
-            Err(Error::input(format!("no container is called {which:?}")).status(1))
-        }
+        (found, None) => Ok(found),
     }
 }

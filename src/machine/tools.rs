@@ -11,7 +11,7 @@ use super::Finding;
 /// A program, what it is for, and the package that has it: Debian's, Fedora's, Arch's.
 type Tool = (&'static str, &'static str, [&'static str; 3]);
 
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 15] = [
     ("git", "lab reset", ["git", "git", "git"]),
     ("hostname", "lessons 1 and 5", ["hostname", "hostname", "inetutils"]),
     ("ipcmk", "lesson 2", ["util-linux", "util-linux", "util-linux"]),
@@ -19,11 +19,13 @@ const TOOLS: [Tool; 13] = [
     ("newuidmap", "lesson 5, many users", ["uidmap", "shadow-utils", "shadow"]),
     ("ip", "lesson 6", ["iproute2", "iproute", "iproute2"]),
     ("nft", "lesson 6, the way out", ["nftables", "nftables", "nftables"]),
+    ("busybox", "lesson 6, images", ["busybox-static", "busybox", "busybox"]),
     ("ping", "lesson 6", ["iputils-ping", "iputils", "iputils"]),
     ("losetup", "lessons 14 and 19", ["mount", "util-linux", "util-linux"]),
     ("mkfs.ext4", "lesson 19", ["e2fsprogs", "e2fsprogs", "e2fsprogs"]),
     ("mkfs.xfs", "lesson 19, reflinks", ["xfsprogs", "xfsprogs", "xfsprogs"]),
     ("mkfs.btrfs", "lesson 19, btrfs", ["btrfs-progs", "btrfs-progs", "btrfs-progs"]),
+    ("strace", "what to try", ["strace", "strace", "strace"]),
     ("tmux", "scripts/demo.sh", ["tmux", "tmux", "tmux"]),
 ];
 

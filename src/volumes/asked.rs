@@ -4,6 +4,7 @@
 //! `--tmpfs PATH`. What they mean is the same list of mounts.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use stage::{Error, Result};
@@ -153,7 +154,7 @@ fn read_volume(text: &str) -> Result<Wish> {
     let wrong = |why: String| {
         Error::input(format!("volume {text:?}: {why}")).hint(
             "-v takes NAME:PATH, HOST:PATH or PATH, the first two with :ro if you like; \
-             HOST and PATH are absolute",
+             PATH is absolute, and HOST is, or begins with a dot",
         )
     };
     let parts: Vec<&str> = text.split(':').collect();
@@ -173,24 +174,30 @@ fn read_volume(text: &str) -> Result<Wish> {
 
 /// A folder or file of the host's, or a volume's name.
 fn read_source(text: &str) -> Result<Source, String> {
-    if text.starts_with('/') {
+    if is_path(text) {
         return check_source(text).map(Source::Host);
     }
     match check_name(text) {
         Ok(()) => Ok(Source::Volume(text.into())),
         Err(_) if text.contains('/') => {
-            Err(format!("{text:?} is no name, and as a path it is not absolute"))
+            Err(format!("{text:?} is no name; a path begins with / or ./"))
         }
         Err(error) => Err(error.to_string()),
     }
 }
 
+/// What is no path is a name: one begins with a slash or, from where we are, with a dot.
+fn is_path(text: &str) -> bool {
+    text.starts_with(['/', '.'])
+}
+
 /// Docker makes a folder where there is none: so a slip of the pen would change the host.
 fn check_source(text: &str) -> Result<PathBuf, String> {
-    match Path::new(text).exists() {
-        true => Ok(text.into()),
-        false => Err(format!("{text:?} is not on this machine, and is not made")),
-    }
+    let found = match text.starts_with('.') {
+        true => fs::canonicalize(text).ok(),
+        false => Some(text.into()).filter(|path: &PathBuf| path.exists()),
+    };
+    found.ok_or_else(|| format!("{text:?} is not on this machine, and is not made"))
 }
 
 /// What `-v` has behind the second colon.
@@ -252,6 +259,9 @@ mod tests {
         assert_eq!(volume("my.data-1_x:/d:nocopy,ro"), Some((named, vec!["ro".into()])));
         assert_eq!(volume("/d"), Some((Source::Nameless, vec![])));
         assert_eq!(volume("/:/d:Z"), Some((Source::Host("/".into()), vec![])));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(volume(".:/d"), Some((Source::Host(here.clone()), vec![])));
+        assert_eq!(volume("./src:/d"), Some((Source::Host(here.join("src")), vec![])));
         for wrong in [
             "",
             ":",

@@ -239,10 +239,12 @@ impl Command {
                 container::rename(store, &args.container, &args.new).map(|()| 0)
             }
             Command::Rm(args) => {
-                let remove = |store: &Store, which: &str| {
-                    life::remove(store, which, args.force, args.volumes)
-                };
-                args.which.each(store, remove)
+                each(&args.which.containers, |which| {
+                    match life::remove(store, which, args.force, args.volumes)? {
+                        true => stage::tell(which),
+                        false => Ok(()),
+                    }
+                })
             }
         }
     }
@@ -258,9 +260,13 @@ impl Start {
             return Err(Error::input("-a and -i: one sits in front of one container"));
         };
         let known = container::known(store, which, &store.lock_containers()?)?;
+        let keys = self.keys.read()?;
+        if known.first().is_some() {
+            let end = attach::attach(store, which, self.interactive, keys);
+            return end.map(life::status_of);
+        }
         let terminal = known.spec.process.terminal;
         let types = self.interactive && known.state.life.open_stdin;
-        let keys = self.keys.read()?;
         let front = Front { types, terminal, keys, passes_signals: true };
         front.check()?;
         match monitor::start_again(store, which, Some(&front))? {

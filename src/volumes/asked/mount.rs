@@ -6,7 +6,7 @@ use stage::{Error, Result};
 
 use crate::container::check_name;
 
-use super::{Source, Wish, check_source, check_target, set_mode, tmpfs};
+use super::{Source, Wish, check_source, check_target, is_path, set_mode, tmpfs};
 
 const HINT: &str = "--mount takes type=volume|bind|tmpfs, source=, target=, readonly, \
                     volume-nocopy, tmpfs-size=, tmpfs-mode=";
@@ -67,10 +67,12 @@ impl<'t> Said<'t> {
                 check_name(name).map_err(|error| error.to_string())?;
                 Wish::of(Source::Volume(name.into()), target)
             }
-            ("bind", Some(path)) if path.starts_with('/') => {
+            ("bind", Some(path)) if is_path(path) => {
                 Wish::of(Source::Host(check_source(path)?), target)
             }
-            ("bind", Some(path)) => return Err(format!("{path:?} is not absolute")),
+            ("bind", Some(path)) => {
+                return Err(format!("{path:?}: a path begins with / or ./"));
+            }
             ("bind", None) => return Err("a bind mount needs a source".into()),
             _ => tmpfs::wish(target, self.tmpfs.iter().map(String::as_str))?,
         };

@@ -318,10 +318,18 @@ fn a_command_that_is_not_there_is_told_and_leaves_nothing() {
             }
         }
         say(&store, &["create", "--name", "no", "box", "/no/such"]);
-        store.engine(&["start", "no"]).end().assert_status(1).assert_one_error();
+        for command in [&["start"][..], &["start", "-a"], &["restart"]] {
+            let again = [command, &["no"]].concat();
+            store.engine(&again).end().assert_status(1).assert_one_error();
+        }
         assert_eq!(known(&store, "no", "State.Status"), "exited");
         assert_eq!(known(&store, "no", "State.ExitCode"), "127");
         say(&store, &["rm", "no"]);
+        // As the first line of a script, which wants to begin anew.
+        store.engine(&["rm", "no"]).end().assert_status(1).assert_one_error();
+        let forced = store.engine(&["rm", "-f", "no"]).end();
+        let said = "warning: no container is called \"no\"\n";
+        assert_eq!((&*forced.assert_status(0).out, &*forced.err), ("", said));
     });
 }
 
@@ -426,6 +434,18 @@ fn who_talks_too_much_hears_the_end() {
             assert_eq!(heard.assert_status(0).assert_quiet().out, "y\n");
         }
         say(&store, &["rm", "head"]);
+    });
+}
+
+#[test]
+fn to_start_what_runs_is_to_sit_in_front_of_it() {
+    undisturbed(|| {
+        let store = store();
+        let script = "read word; echo \"heard $word\"; exit 3";
+        detached(&store, &["-i", "--name", "one"], script);
+        let start = store.engine(&["start", "-ai", "one"]).end_with("hello\n");
+        assert_eq!(start.assert_status(3).assert_quiet().out, "heard hello\n");
+        say(&store, &["rm", "one"]);
     });
 }
 

@@ -173,8 +173,10 @@ fn one_leaves_what_one_has_started_in_a_container() {
                 (seen.out.trim_end() == word).then_some(())
             });
         }
-        // Nobody has left them.
-        for (command, status) in [("bash -c 'exit 7'", 7), ("/no/such", 127)] {
+        // Nobody has left them. A terminal has a name, also where the container has none.
+        let named = "bash -c 'test $TERM = xterm'";
+        for (command, status) in [("bash -c 'exit 7'", 7), ("/no/such", 127), (named, 0)]
+        {
             terminal.clear();
             terminal.enter(&format!("fakedocker --root {root} exec -it box {command}"));
             terminal.await_prompt();
