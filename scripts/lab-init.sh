@@ -114,18 +114,21 @@ mount_cgroups() {
 port() { # NAME: the device through which lab-vm.sh hears us
     local each
     for each in /sys/class/virtio-ports/*; do
-        [[ $(cat "$each/name" 2> /dev/null) != "$1" ]] || echo "/dev/${each##*/}"
+        [[ $(cat "$each/name" 2> /dev/null) != "$1" ]] || { echo "/dev/${each##*/}" && return; }
     done
+    return 1
 }
 
 run_command() {
-    local ports=() command
+    local ports=() command out err
+    out=$(port out)
+    err=$(port err)
     mapfile -d '' -t command < "$shared/command"
     mkfifo /run/out /run/err
     # A port can be opened once, and COMMAND may open its /dev/stdout again: it gets a pipe.
-    cat /run/out > "$(port out)" &
+    cat /run/out > "$out" &
     ports+=($!)
-    cat /run/err > "$(port err)" &
+    cat /run/err > "$err" &
     ports+=($!)
     exec 3> /run/out 4> /run/err
     [[ -z $together ]] || exec 4>&3
@@ -182,7 +185,8 @@ run_shell() {
     cd "$directory" || cd /
     if [[ -e $shared/command ]]; then run_command; else run_shell; fi
     echo "$status" > "$shared/status"
-    busybox poweroff -f
+    # Nothing of it is to be kept.
+    busybox poweroff -n -f
     # It takes a moment, and number 1 must not end before.
     exec busybox sleep 60
 }

@@ -169,13 +169,13 @@ kvm_works() (
     ulimit -c 0
     cd "$work"
     if [[ $arch == arm64 ]]; then
-        echo quit | timeout 10 "$qemu" -M virt -accel kvm -cpu host -S -display none -monitor stdio
+        echo quit | timeout -k 5 10 "$qemu" -M virt -accel kvm -cpu host -S -display none -monitor stdio
         exit
     fi
     { head -c 65520 /dev/zero && printf '\xb0\x10\xe6\xf4\xeb\xfe' && head -c 10 /dev/zero; } > bios
-    timeout 10 "$qemu" -accel kvm -cpu host -nodefaults -display none -bios bios \
+    timeout -k 5 10 "$qemu" -accel kvm -cpu host -nodefaults -display none -bios bios \
         -device isa-debug-exit,iobase=0xf4,iosize=1 || [[ $? -eq 33 ]]
-) > /dev/null 2>&1
+) > /dev/null 2>&1 {alive}>&-
 
 # virtme-run makes the first files that the kernel sees, with the modules that it needs to
 # reach all others, and tells what to start.
@@ -193,11 +193,13 @@ describe_vm() {
         --busybox "$(command -v busybox)" --save-initramfs "$work/initramfs" \
         --rwdir=/mnt="$work/shared" --rodir=/mnt=/ \
         --overlay-rwdir / --memory 2G --cpus 2 --disable-monitor \
-        "${processor[@]}" < /dev/null 2> "$work/log") ||
+        "${processor[@]}" < /dev/null 2> "$work/log" {alive}>&-) ||
         fail "virtme-run: $(tail -n 1 "$work/log")" "rm -r $cache, and start anew"
     eval "vm=($line)"
+    # A kernel that has lost its way says so, and ends.
+    local lost="oops=panic sysctl.kernel.hung_task_panic=1 sysctl.kernel.hung_task_timeout_secs=300"
     vm+=(-no-reboot -append
-        "console=$console quiet loglevel=1 panic=-1 init=$top/scripts/lab-init.sh")
+        "console=$console quiet loglevel=1 panic=-1 $lost init=$top/scripts/lab-init.sh")
     # What can be seen takes longer than one cares to wait without a word.
     [[ ! -t 2 ]] || say "starting Linux $kernel, cgroup $cgroup, $speed"
 }
@@ -229,11 +231,12 @@ write_settings() {
 }
 
 # Nobody is told of a kill -9. But a pipe that we alone write to ends with us, and whoever
-# reads it learns of it, from a session that a signal to ours does not reach.
+# reads it learns of it, from a session that a signal to ours does not reach. Whoever reads what
+# we say does not wait for it.
 leave_undertaker() { # [SETTINGS TERMINAL]
     # shellcheck disable=SC2016 # the inner bash expands them
     local undertaker='cat > /dev/null; rm -rf "$1"; [[ ! $2 ]] || stty "$2" < "$3"'
-    exec {alive}> >(exec setsid bash -c "$undertaker" undertaker "$work" "$@")
+    exec {alive}> >(exec setsid bash -c "$undertaker" undertaker "$work" "$@" > /dev/null 2>&1)
 }
 
 finish() {
@@ -298,7 +301,7 @@ play() {
     write_settings
     if [[ ${#command[@]} -gt 0 ]]; then play_command; else play_shell; fi
     status=$(cat "$work/shared/status" 2> /dev/null) || {
-        head -n 5 "$work/console" >&2
+        grep -aE 'Kernel panic|INFO: task' "$work/console" >&2 || tail -n 5 "$work/console" >&2
         fail "the VM has ended without an exit status" "its last words are above"
     }
     exit "$status"

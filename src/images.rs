@@ -167,14 +167,21 @@ pub fn tell_of_registry(store: &Store, action: &str, name: &Name) {
     events::tell(store.root(), "image", action, name.full(), &attributes);
 }
 
+fn to_go(store: &Store, which: &str, force: bool) -> Result<Option<Image>> {
+    match store.find(which)? {
+        None if force => {
+            stage::warn(format!("no image called {which}"));
+            Ok(None)
+        }
+        None => store.image(which).map(Some),
+        found => Ok(found),
+    }
+}
+
 /// Take away the image `which`, or one of its names; what was done, a line for each thing. By
 /// `force` there may be none, which is said.
 pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
-    if force && store.find(which)?.is_none() {
-        stage::warn(format!("no image is called {which:?}"));
-        return Ok(Vec::new());
-    }
-    let image = store.image(which)?;
+    let Some(image) = to_go(store, which, force)? else { return Ok(Vec::new()) };
     let names: Vec<Name> = names_of(store, &image)?;
     let (mut done, is_last) = (Vec::new(), names.len() <= 1);
     let users = container::users_of(store, &image.id)?;

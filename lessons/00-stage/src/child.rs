@@ -424,11 +424,15 @@ impl Child<'_> {
 
     /// End the child, if it has not ended by itself. An ended one is not an error.
     pub fn kill(&mut self) -> Result<()> {
-        if self.status.is_none() {
-            // It is our child and not waited for yet, so that its PID is still its own.
+        self.look_after()?;
+        while self.status.is_none() {
+            // It is our child and not waited for yet, so that its PID is still its own. Once may
+            // not do: somebody freezes it when it has just been woken (lesson 15).
             self.send(Signal::SIGKILL).map_err(|errno| Error::call("kill", errno))?;
+            self.await_event(true, PollTimeout::from(A_MOMENT))?;
+            self.look_after()?;
         }
-        self.await_end()
+        Ok(())
     }
 
     /// The next whole message; None if the child has ended without one.
@@ -582,6 +586,9 @@ impl Child<'_> {
 
 /// What a child that gives its part away calls the PID of who has it now.
 const PID: &str = "pid";
+
+/// How long a killed child may take before it is killed once more, in milliseconds.
+const A_MOMENT: u16 = 500;
 
 /// The `si_code` of a signal that the kernel sent by itself, as for Ctrl-C: sigaction(2).
 const SI_KERNEL: i32 = 0x80;

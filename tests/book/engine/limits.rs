@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use block_io::disk::Disk;
@@ -322,7 +323,7 @@ fn tasks_and_what_happens_to_a_fork_bomb() {
 /// and from the programs that the thread starts.
 fn disk(size: u64) -> Disk {
     let make = move || Disk::make(&Stage::of_engine(false)?, size);
-    let made = std::thread::spawn(make).join().expect("no panic");
+    let made = thread::spawn(make).join().expect("no panic");
     made.expect("root may have a loop device")
 }
 
@@ -451,6 +452,27 @@ fn time_stands_still_and_goes_on() {
         // Who is paused hears the end all the same.
         counting.engine(&["pause", "box"]).assert_status(0);
         counting.end().assert_status(137);
+    });
+}
+
+/// In version 1 nobody can be killed who is frozen, and to be thawed once may not do.
+#[test]
+fn who_pauses_it_again_and_again_does_not_keep_it() {
+    undisturbed(|| {
+        let mut deaf = Container::playing(&[], "tail -f /dev/null");
+        let (file, text) = match deaf.group.version("freezer") {
+            Ok(Version::V1) => ("freezer.state", "FROZEN"),
+            _ => ("cgroup.freeze", "1"),
+        };
+        let path = deaf.group.folder("freezer").expect("it has one").join(file);
+        let pause = move || (0..4000).all(|_| fs::write(&path, text).is_ok());
+        let pausing = thread::spawn(pause);
+        assert_eq!(deaf.engine(&["kill", "box"]).assert_status(0).out, "box\n");
+        let child = deaf.child.take().expect("nobody has waited for it");
+        let ending = Ending::from(child.wait_with_output().expect("it ends"));
+        ending.assert_status(137);
+        pausing.join().expect("it comes to an end");
+        deaf.store.assert_no_container();
     });
 }
 
