@@ -202,7 +202,7 @@ pub fn way_in(group: &Group, which: &str) -> Result<Entrance> {
 
 /// Whether time stands still in there.
 pub fn is_paused(group: &Group) -> Result<bool> {
-    Ok(group.has(freezer::CONTROLLER) && freezer::state(group)? == "FROZEN")
+    Ok(group.has(freezer::CONTROLLER) && freezer::state(group)? != "THAWED")
 }
 
 /// Where /proc/PID/cgroup will show a container: one of ours (config-linux.md, "Cgroups path").
