@@ -32,7 +32,7 @@ use stage::{Error, Result};
 
 pub(crate) use self::known::described;
 pub use self::known::{
-    Known, Running, find_if_any, ids, known, layers_in_use, running, users_of,
+    Known, Running, ids, known, known_if_any, layers_in_use, running, users_of,
 };
 use self::neighbours::Neighbours;
 pub use self::plan::Plan;
@@ -273,7 +273,7 @@ fn take_name(root: &Path, id: &str, name: &str) -> Result<()> {
 impl Drop for Container {
     fn drop(&mut self) {
         if !self.stays() {
-            // The same.
+            // What a failure leaves is taken away by the next command.
             remove(&self.plan.root, &self.plan.folder, self.name.as_deref(), true).ok();
         }
     }

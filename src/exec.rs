@@ -90,8 +90,9 @@ fn describe_guest(store: &Store, options: &Options) -> Result<(Spec, First)> {
             rootless::possible(spec.process.user, Users::Host, &Numbers::of(pid)?)?;
     }
     spec.process.args.clone_from(&options.command);
-    if options.terminal {
-        describe::set_environment(&mut spec.process.env, &[describe::TERM.into()])?;
+    let env = &mut spec.process.env;
+    if options.terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
+        env.push(describe::TERM.into());
     }
     describe::set_environment(&mut spec.process.env, &options.env)?;
     if let Some(cwd) = &options.cwd {

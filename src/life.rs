@@ -146,11 +146,15 @@ pub fn start(store: &Store, which: &str) -> Result<()> {
 /// Remove it, and if asked for its nameless volumes. By `force` also one that runs, which is ended
 /// before; and then there may be none, which is said: false.
 pub fn remove(store: &Store, which: &str, force: bool, volumes: bool) -> Result<bool> {
-    if force && container::find_if_any(store, which)?.is_none() {
-        stage::warn(format!("no container is called {which:?}"));
-        return Ok(false);
-    }
-    let known = find(store, which)?;
+    let lock = store.lock_containers()?;
+    let known = match container::known_if_any(store, which, &lock)? {
+        None if force => {
+            stage::warn(format!("no container is called {which:?}"));
+            return Ok(false);
+        }
+        _ => container::known(store, which, &lock)?,
+    };
+    drop(lock);
     if force && known.is_held {
         if let Some(visit) = talk::visit(known.folder())? {
             tell(&visit, &Message::LetEnd)?;

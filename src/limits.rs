@@ -200,7 +200,7 @@ pub fn way_in(group: &Group, which: &str) -> Result<Entrance> {
     }
 }
 
-/// Whether time stands still in there.
+/// Whether time stands still in there, or is about to.
 pub fn is_paused(group: &Group) -> Result<bool> {
     Ok(group.has(freezer::CONTROLLER) && freezer::state(group)? != "THAWED")
 }

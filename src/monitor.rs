@@ -42,17 +42,21 @@ pub fn create(store: &Store, options: &Options) -> Result<String> {
     Ok(id)
 }
 
-/// Start a container that is there, and does not run.
+/// Start a container that is there, and does not run. In Docker, 125 to 127 are for who asks for
+/// a command; whoever starts this one is told 1.
 pub fn start_again(store: &Store, which: &str, front: Option<&Front>) -> Result<Outcome> {
+    reopen(store, which, front).map_err(|error| match error.exit_status() {
+        stage::FAILED..=127 => error.status(1),
+        _ => error,
+    })
+}
+
+fn reopen(store: &Store, which: &str, front: Option<&Front>) -> Result<Outcome> {
     let stage = Stage::of_engine(false)?;
     let (container, spec, state) = Container::reopen(store, which)?;
     let wanted = wanted(spec.process.terminal, state.life.open_stdin, front);
     let State { life, throw_away, .. } = state;
-    let outcome = start(&stage, front, wanted, || {
-        Ok(Kept { store, container, spec, life, throw_away })
-    });
-    // In Docker, 126 and 127 are for who asks for a command.
-    outcome.map_err(|error| error.status(1))
+    start(&stage, front, wanted, || Ok(Kept { store, container, spec, life, throw_away }))
 }
 
 /// What has come of it.

@@ -82,15 +82,24 @@ pub fn running(store: &Store, which: &str) -> Result<Running> {
     Ok(Running { spec, first, folder })
 }
 
-/// The container that `which` means. Nobody else changes it as long as `_lock` is held.
-pub fn known(store: &Store, which: &str, _lock: &File) -> Result<Known> {
-    let id = find(store, which)?;
+/// The container that `which` means. Nobody else changes it as long as `lock` is held.
+pub fn known(store: &Store, which: &str, lock: &File) -> Result<Known> {
+    known_if_any(store, which, lock)?.ok_or_else(|| nobody(which))
+}
+
+/// The same, if there is one, and it is not just being removed.
+pub fn known_if_any(store: &Store, which: &str, _lock: &File) -> Result<Option<Known>> {
+    let Some(id) = find_if_any(store, which)? else { return Ok(None) };
     let folder = folder_of(store, &id);
     let is_held = hold_alone(&folder).is_none();
-    let gone = || Error::input(format!("no container is called {which:?}")).status(1);
-    let state = read_json(&folder.join("state.json"))?.ok_or_else(gone)?;
-    let spec = read_json(&folder.join("config.json"))?.ok_or_else(gone)?;
-    Ok(Known { id, spec, state, is_held, folder })
+    let state = read_json(&folder.join("state.json"))?;
+    let spec = read_json(&folder.join("config.json"))?;
+    let both = state.zip(spec);
+    Ok(both.map(|(state, spec)| Known { id, spec, state, is_held, folder }))
+}
+
+fn nobody(which: &str) -> Error {
+    Error::input(format!("no container is called {which:?}")).status(1)
 }
 
 /// The folders of layers that containers stand on, running or not.
@@ -127,12 +136,10 @@ pub fn ids(store: &Store) -> Result<Vec<String>> {
 
 /// The ID that `which` means: a name, an ID, or the beginning of exactly one.
 pub(super) fn find(store: &Store, which: &str) -> Result<String> {
-    let none = || Error::input(format!("no container is called {which:?}")).status(1);
-    find_if_any(store, which)?.ok_or_else(none)
+    find_if_any(store, which)?.ok_or_else(|| nobody(which))
 }
 
-/// The same, if there is one.
-pub fn find_if_any(store: &Store, which: &str) -> Result<Option<String>> {
+fn find_if_any(store: &Store, which: &str) -> Result<Option<String>> {
     check_name(which)?;
     // Whoever goes through all has their whole IDs, and no use for a list of all for each.
     if folder_of(store, which).is_dir() {

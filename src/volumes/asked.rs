@@ -59,7 +59,7 @@ enum Source {
     Host(PathBuf),
     /// A volume of this name.
     Volume(String),
-    /// A new volume, which goes with the container.
+    /// A new volume, which goes with the container, by `--rm` or `rm -v`.
     Nameless,
     /// None: a file system in memory.
     Memory,

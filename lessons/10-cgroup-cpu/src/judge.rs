@@ -23,11 +23,17 @@ fn tolerance(quota: f64) -> f64 {
     (quota * 0.15).max(0.03)
 }
 
-/// Whether the loop had what the limit allows it.
-pub fn is_held(held: &Sample, Bandwidth { quota, period }: Bandwidth) -> bool {
+/// The least and the most that the loop may have had: less where others have taken the
+/// core from it, so that it has not felt the limit in every period.
+fn bounds(held: &Sample, Bandwidth { quota, period }: Bandwidth) -> (f64, f64) {
     let quota = quota as f64 / period as f64;
     let (felt, tolerance) = (held.felt().unwrap_or_default(), tolerance(quota));
-    let (low, high) = ((quota - tolerance) * felt, quota + tolerance);
+    ((quota - tolerance) * felt, quota + tolerance)
+}
+
+/// Whether the loop had what the limit allows it.
+pub fn is_held(held: &Sample, bandwidth: Bandwidth) -> bool {
+    let (low, high) = bounds(held, bandwidth);
     low <= held.share() && held.share() <= high
 }
 
@@ -40,8 +46,8 @@ pub fn judge(
     bandwidth: Bandwidth,
     [before, during]: [&Evidence; 2],
 ) -> Verdict {
-    let quota = bandwidth.quota as f64 / bandwidth.period as f64;
-    let range = format!("{} ± {}", percent(quota), percent(tolerance(quota)));
+    let (low, high) = bounds(held, bandwidth);
+    let range = format!("from {} to {}", percent(low), percent(high));
     let felt = held.felt().unwrap_or_default();
     let is_held = is_held(held, bandwidth);
     let verdict = Verdict::on("a quota holds a loop, although the core is idle")

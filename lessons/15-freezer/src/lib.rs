@@ -99,10 +99,16 @@ impl Drop for Frozen<'_> {
 pub fn state(group: &Group) -> Result<String> {
     match group.version(CONTROLLER)? {
         Version::V1 => group.get(CONTROLLER, "freezer.state"),
-        Version::V2 => Ok(match group.count(CONTROLLER, "cgroup.events", "frozen")? {
-            0 => "THAWED".to_string(),
-            _ => "FROZEN".to_string(),
-        }),
+        Version::V2 => {
+            let wanted = group.get(CONTROLLER, "cgroup.freeze")? == "1";
+            let frozen = group.count(CONTROLLER, "cgroup.events", "frozen")? != 0;
+            Ok(match (frozen, wanted) {
+                (true, _) => "FROZEN",
+                (false, true) => "FREEZING",
+                (false, false) => "THAWED",
+            }
+            .to_string())
+        }
     }
 }
 

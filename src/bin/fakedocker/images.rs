@@ -103,7 +103,7 @@ pub struct Images {
 
 #[derive(Args)]
 pub struct Rmi {
-    /// Although there are more names, or a container that stands on it
+    /// Although there are more names, or a container that stands on it, or no such image
     #[arg(short, long)]
     force: bool,
     /// Names or IDs of images

@@ -121,7 +121,7 @@ pub struct Rename {
 
 #[derive(Args)]
 pub struct Rm {
-    /// End them first, if they run
+    /// End them first, if they run; there may be none
     #[arg(short, long)]
     force: bool,
     /// And their volumes, but for those that have a name

@@ -16,8 +16,8 @@ use crate::{Inspect, each, show};
 /// What `run` mounts.
 #[derive(Args)]
 pub struct Mounts {
-    /// Mount a volume, which is made if it is not there, or show a folder or file of the host;
-    /// PATH alone: a volume that goes with the container
+    /// Mount a volume, which is made if it is not there, or show a folder or file of the host
+    /// (/FOLDER or ./FOLDER); PATH alone: a volume that goes with the container, by --rm or rm -v
     #[arg(short, long, value_name = "[NAME:|HOST:]PATH[:ro,nocopy]")]
     volume: Vec<String>,
     /// The same in words: type=volume|bind|tmpfs,source=,target=,readonly

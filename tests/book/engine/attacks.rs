@@ -5,7 +5,7 @@
 //! flags.rs, on limits in limits.rs, and on the machine's switches and sockets in outside.rs.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -29,6 +29,7 @@ fn number(name: &str) -> u32 {
         "kexec_load" => (246, 104),
         "delete_module" => (176, 106),
         "keyctl" => (250, 219),
+        "mount" => (165, 40),
         other => panic!("no number for {other}"),
     };
     if cfg!(target_arch = "aarch64") { arm64 } else { amd64 }
@@ -91,6 +92,49 @@ fn a_command_that_is_the_engine_itself_changes_nothing() {
     });
 }
 
+/// The same from inside, while somebody joins: what has been opened for reading, when it is nobody's
+/// program any more, is opened once more for writing.
+#[test]
+fn whoever_joins_brings_nothing_that_can_be_written_to() {
+    let spy = r#"use Fcntl; $| = 1; print "spying\n"; my @held; for (;;) {
+        for my $exe (glob "/proc/[0-9]*/exe") {
+            my $to = readlink $exe or next; next if $to =~ m{^/(usr/)?bin/};
+            open(my $file, "<", $exe) or next; push @held, [$file, $to]; print "held\n"; }
+        for my $it (@held) { my ($file, $to) = @$it;
+            print "written: $to\n" if sysopen(my $new, "/proc/$$/fd/" . fileno $file, O_WRONLY); }
+        @held = @held[-50 .. -1] if @held > 50; }"#;
+    undisturbed(|| {
+        let (store, folder) = (Store::new(), Folder::new("engine"));
+        // A file that runs cannot be written to: who joins has one that does not run else.
+        let copy = folder.path().join("fakedocker");
+        copy_program(&program("fakedocker"), &copy);
+        let before = fs::read(&copy).expect("it is ours");
+        let flags = ["run", "--rm", "--name", "box", "host", "perl", "-e", spy];
+        let mut spying = store.engine(&flags).start();
+        let mut out = BufReader::new(spying.stdout.take().expect("it is piped")).lines();
+        let mut says = || out.next().expect("it goes on").expect("it is text");
+        assert_eq!(says(), "spying");
+        let evil = "printf '#!/proc/self/exe\n' > /evil && chmod 755 /evil";
+        let exec = |args: &[&str]| {
+            let mut engine = Command::new(&copy);
+            engine.arg("--root").arg(store.path()).args(["exec", "box"]).args(args);
+            Engine::of(engine).end()
+        };
+        let ready = || (exec(&["sh", "-c", evil]).status == Some(0)).then_some(());
+        until("a container that can be joined", ready);
+        for _ in 0..30 {
+            // It is the engine itself, with a command line that it does not know.
+            assert_ne!(exec(&["/evil"]).status, Some(0));
+        }
+        end(spying);
+        let told: Vec<String> = out.map(|line| line.expect("it is text")).collect();
+        assert!(!told.is_empty(), "the engine has not been seen");
+        assert!(told.iter().all(|line| line == "held"), "{told:?}");
+        assert!(fs::read(&copy).expect("it is ours") == before, "the engine was changed");
+        store.engine(&["stats", "--no-stream"]).end().assert_status(0);
+    });
+}
+
 /// CVE-2024-21626
 #[test]
 fn a_working_directory_outside_is_refused() {
@@ -114,6 +158,35 @@ fn a_working_directory_outside_is_refused() {
             assert_eq!(ending.out, "/\n", "{path}: {ending:?}");
         }
         assert_ne!(refused, 0, "the engine has the host's folders open");
+    });
+}
+
+/// The same by the other door.
+#[test]
+fn who_joins_begins_in_no_folder_outside() {
+    undisturbed(|| {
+        let (store, folder) = (Store::with("busybox", &busybox()), Folder::new("secret"));
+        let secret = folder.write("secret", "the host's");
+        let script = format!("pwd -P; cat ../../../../../..{secret}");
+        let box_ = endless(&store, &["--rm", "--name", "box"], "busybox");
+        let is_up = || store.engine(&["exec", "box", "true"]).end().status == Some(0);
+        until("a container that can be joined", || is_up().then_some(()));
+        let mut refused = 0;
+        for number in 3..24 {
+            let path = format!("/proc/self/fd/{number}");
+            let exec = store.engine(&["exec", "-w", &path, "box", "sh", "-c", &script]);
+            let leaky = ["sh", "-c", "exec 9</ && exec \"$@\"", "sh"];
+            let ending = exec.inside(&leaky).end();
+            if ending.out.is_empty() {
+                ending.assert_one_error();
+                refused += 1;
+                continue;
+            }
+            assert_eq!(ending.out, "/\n", "{path}: {ending:?}");
+        }
+        assert_ne!(refused, 0, "the engine has the host's folders open");
+        end(box_);
+        store.engine(&["stats", "--no-stream"]).end().assert_status(0);
     });
 }
 
@@ -215,10 +288,13 @@ fn a_null_device_that_leads_elsewhere_masks_nothing_by_it() {
         symlink(secret.path().join("file"), dev.path().join("null")).expect("it is ours");
         symlink("/proc/sys", dev.path().join("pts")).expect("it is ours");
         let volume = format!("{}:/dev", dev.path().display());
-        let script = "cat /proc/keys /proc/timer_list; echo x >/proc/sys/kernel/printk";
+        let script = "cat /proc/keys /proc/timer_list
+            (echo x >/proc/sys/kernel/printk) || echo refused";
         let run = store.run(&["-v", &volume, "host", "sh", "-c", script]).end();
-        assert_ne!(run.status, Some(0), "{run:?}");
-        assert_eq!(run.out, "");
+        assert_eq!(run.assert_status(0).out, "refused\n", "{run:?}");
+        // CVE-2025-52565: a terminal is shown from /dev/pts, which leads elsewhere.
+        let run = store.run(&["-t", "-v", &volume, "host", "sh", "-c", script]).end();
+        run.assert_status(125).assert_one_error();
         let kept = fs::read_to_string(secret.path().join("file")).expect("it is ours");
         assert_eq!(kept, "the host's");
     });
@@ -227,20 +303,35 @@ fn a_null_device_that_leads_elsewhere_masks_nothing_by_it() {
 /// CVE-2022-0492: a release_agent is started by the kernel, as the host's root.
 #[test]
 fn no_cgroup_file_system_can_be_mounted() {
-    let mount = "mount -t cgroup -o pids cgroup /mnt || mount -t cgroup2 cgroup /mnt";
-    let in_namespace =
-        format!("unshare --user --map-root-user --mount --cgroup sh -c '{mount}'");
+    let mount = number("mount");
+    let direct = format!(
+        r#"perl -e 'for ("cgroup", "cgroup2") {{ my ($kind, $options) = ($_, "pids"); print "$kind: ",
+            syscall({mount}, $kind, my $at = "/mnt", $kind, 0, $kind eq "cgroup" ? $options : 0) < 0
+            ? "$!\n" : "mounted\n" }}'"#
+    );
+    let refused = "cgroup: Operation not permitted\ncgroup2: Operation not permitted\n";
+    // Whoever is root of a user namespace of his own may mount them, if no filter forbids the
+    // namespace; but he sees no release_agent, or may not write to it.
+    let own = "unshare --user --map-root-user --mount --cgroup sh -c '
+        for options in pids memory rdma; do
+            mount -t cgroup -o $options cgroup /mnt || continue
+            for agent in $(find /mnt -name release_agent); do
+                echo /evil > $agent && echo \"$agent was written to\"
+            done
+            umount /mnt
+        done
+        echo tried' 2> /dev/null || echo refused";
+    let unconfined = &["--security-opt", "seccomp=unconfined"][..];
     undisturbed(|| {
-        for (flags, script) in [
-            (&[][..], mount),
-            (&[], &in_namespace),
+        for (flags, script, said) in [
+            (&[][..], &*direct, refused),
             // Without a filter, the kernel itself has to refuse it.
-            (&["--security-opt", "seccomp=unconfined"], mount),
+            (unconfined, &direct, refused),
+            (&[], own, "refused\n"),
+            (unconfined, own, "tried\n"),
         ] {
-            let ending =
-                tried(flags, &format!("{script}; find /mnt -name release_agent"));
-            assert_eq!(ending.out, "", "{script}");
-            assert!(!ending.err.is_empty(), "{script}: nobody refused");
+            let ending = tried(flags, script);
+            assert_eq!(ending.out, said, "{flags:?} {script}: {ending:#?}");
         }
     });
 }

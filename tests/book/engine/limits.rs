@@ -21,7 +21,7 @@ use crate::support::machine::undisturbed;
 use crate::support::processes::MARK;
 use crate::support::rootfs::busybox;
 use crate::support::skip::skip;
-use crate::support::wait::{until, within};
+use crate::support::wait::{slowness, until, within};
 
 /// A container called `box` that runs until it is ended.
 struct Container {
@@ -465,8 +465,10 @@ fn who_pauses_it_again_and_again_does_not_keep_it() {
             _ => ("cgroup.freeze", "1"),
         };
         let path = deaf.group.folder("freezer").expect("it has one").join(file);
-        let pause = move || (0..4000).all(|_| fs::write(&path, text).is_ok());
-        let pausing = thread::spawn(pause);
+        let end = Instant::now() + Duration::from_secs(2) * slowness();
+        let pausing = thread::spawn(move || {
+            while Instant::now() < end && fs::write(&path, text).is_ok() {}
+        });
         assert_eq!(deaf.engine(&["kill", "box"]).assert_status(0).out, "box\n");
         let child = deaf.child.take().expect("nobody has waited for it");
         let ending = Ending::from(child.wait_with_output().expect("it ends"));

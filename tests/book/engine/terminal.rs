@@ -238,8 +238,11 @@ fn nobody_types_at_our_terminal() {
         let (store, folder) = (Store::new(), Folder::of_host("type"));
         let script = folder.write(
             "type.py",
-            "import fcntl, termios\n\
-             for fd in (0, 1, 2):\n    \
+            "import fcntl, os, termios\n\
+             fds = [0, 1, 2]\n\
+             try:\n    fds.append(os.open('/dev/tty', os.O_RDWR))\n\
+             except OSError as error:\n    refused = error\n\
+             for fd in fds:\n    \
                  for key in 'echo typed $((40 + 2))\\n':\n        \
                      try:\n            fcntl.ioctl(fd, termios.TIOCSTI, key.encode())\n        \
                      except OSError as error:\n            refused = error\n\

@@ -130,6 +130,8 @@ impl<'c> Trial<'c> {
                 wrong.push(Wrong::new("wrong", format!("it did well, but: {ending:?}")));
             }
         }
+        self.run("ps -a");
+        wrong.extend(self.half_made());
         self.tidy();
         wrong.extend(self.look());
         let again = self.run(NOTHING.then);
@@ -137,6 +139,20 @@ impl<'c> Trial<'c> {
             wrong.push(Wrong::new("broken", format!("afterwards: {again:?}")));
         }
         (played.reached, wrong)
+    }
+
+    /// What the next command has not taken back, before anybody removes the container: if it does
+    /// not run, nothing of it is on the machine, and it is whole or not there.
+    fn half_made(&self) -> Vec<Wrong> {
+        let state = self.run("inspect -f {{.State.Status}} box");
+        let lines = match (state.status, state.out.trim_end()) {
+            (Some(0), "running") => Vec::new(),
+            (Some(0), "created" | "exited") | (Some(1), "") => {
+                self.machine.changes_that_stay(&Machine::kinds())
+            }
+            _ => vec![format!("half a container: {state:?}")],
+        };
+        lines.into_iter().map(|line| Wrong::new("left", line)).collect()
     }
 
     /// What is left.
