@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use image::Digest;
@@ -145,8 +146,12 @@ fn find_if_any(store: &Store, which: &str) -> Result<Option<String>> {
     if folder_of(store, which).is_dir() {
         return Ok(Some(which.into()));
     }
-    if let Ok(id) = fs::read_link(names_of(store.root()).join(which)) {
-        return Ok(Some(id.to_string_lossy().into_owned()));
+    let link = names_of(store.root()).join(which);
+    match fs::read_link(&link) {
+        Ok(id) => return Ok(Some(id.to_string_lossy().into_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        // Not to know is not to know that there is none.
+        Err(error) => return Err(Error::io(link.display(), &error)),
     }
     let mut meant = ids(store)?.into_iter().filter(|id| id.starts_with(which));
     match (meant.next(), meant.next()) {
