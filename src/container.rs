@@ -32,7 +32,7 @@ use stage::{Error, Result};
 
 pub(crate) use self::known::described;
 pub use self::known::{
-    Known, Running, ids, known, known_if_any, layers_in_use, running, users_of,
+    Known, Running, ids, known, known_if_any, layers_in_use, nobody, running, users_of,
 };
 use self::neighbours::Neighbours;
 pub use self::plan::Plan;

@@ -167,6 +167,7 @@ pub fn tell_of_registry(store: &Store, action: &str, name: &Name) {
     events::tell(store.root(), "image", action, name.full(), &attributes);
 }
 
+/// The image `which` that is to go. By `force` there may be none, which is said.
 fn to_go(store: &Store, which: &str, force: bool) -> Result<Option<Image>> {
     match store.find(which)? {
         None if force => {
@@ -178,8 +179,7 @@ fn to_go(store: &Store, which: &str, force: bool) -> Result<Option<Image>> {
     }
 }
 
-/// Take away the image `which`, or one of its names; what was done, a line for each thing. By
-/// `force` there may be none, which is said.
+/// Take away the image `which`, or one of its names; what was done, a line for each thing.
 pub fn remove(store: &Store, which: &str, force: bool) -> Result<Vec<String>> {
     let Some(image) = to_go(store, which, force)? else { return Ok(Vec::new()) };
     let names: Vec<Name> = names_of(store, &image)?;

@@ -146,15 +146,15 @@ pub fn start(store: &Store, which: &str) -> Result<()> {
 /// Remove it, and if asked for its nameless volumes. By `force` also one that runs, which is ended
 /// before; and then there may be none, which is said: false.
 pub fn remove(store: &Store, which: &str, force: bool, volumes: bool) -> Result<bool> {
-    let lock = store.lock_containers()?;
-    let known = match container::known_if_any(store, which, &lock)? {
-        None if force => {
-            stage::warn(format!("no container is called {which:?}"));
-            return Ok(false);
+    let known = container::known_if_any(store, which, &store.lock_containers()?)?;
+    let Some(known) = known else {
+        let nobody = container::nobody(which);
+        if !force {
+            return Err(nobody);
         }
-        _ => container::known(store, which, &lock)?,
+        stage::warn(nobody);
+        return Ok(false);
     };
-    drop(lock);
     if force && known.is_held {
         if let Some(visit) = talk::visit(known.folder())? {
             tell(&visit, &Message::LetEnd)?;

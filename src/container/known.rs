@@ -99,7 +99,8 @@ pub fn known_if_any(store: &Store, which: &str, _lock: &File) -> Result<Option<K
     Ok(both.map(|(state, spec)| Known { id, spec, state, is_held, folder }))
 }
 
-fn nobody(which: &str) -> Error {
+/// There is no such container.
+pub fn nobody(which: &str) -> Error {
     Error::input(format!("no container is called {which:?}")).status(1)
 }
 

@@ -95,7 +95,7 @@ impl Drop for Frozen<'_> {
     }
 }
 
-/// Whether all of them stand, in the group's own words.
+/// Whether all of them stand, in the words of version 1.
 pub fn state(group: &Group) -> Result<String> {
     match group.version(CONTROLLER)? {
         Version::V1 => group.get(CONTROLLER, "freezer.state"),

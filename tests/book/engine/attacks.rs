@@ -139,52 +139,47 @@ fn whoever_joins_brings_nothing_that_can_be_written_to() {
 #[test]
 fn a_working_directory_outside_is_refused() {
     undisturbed(|| {
-        let (store, folder) = (Store::with("busybox", &busybox()), Folder::new("secret"));
-        let secret = folder.write("secret", "the host's");
-        let script = format!("pwd -P; cat ../../../../../..{secret}");
-        let mut refused = 0;
-        for number in 3..24 {
-            let path = format!("/proc/self/fd/{number}");
-            let run = store.run(&["-w", &path, "busybox", "sh", "-c", &script]);
-            let leaky = ["sh", "-c", "exec 9</ && exec \"$@\"", "sh"];
-            let ending = run.inside(&leaky).end();
-            if ending.status == Some(125) {
-                let error = ending.assert_one_error();
-                assert!(error.contains("the working directory"), "{error}");
-                refused += 1;
-                continue;
-            }
-            // The engine may have a folder of the container's own open.
-            assert_eq!(ending.out, "/\n", "{path}: {ending:?}");
-        }
-        assert_ne!(refused, 0, "the engine has the host's folders open");
+        let store = Store::with("busybox", &busybox());
+        no_folder_leads_outside(|path, script| {
+            store.run(&["-w", path, "busybox", "sh", "-c", script])
+        });
     });
+}
+
+/// What `begin`, which is to begin in a folder that the engine has open, is refused with; or it
+/// begins in one of the container's own.
+fn no_folder_leads_outside(begin: impl Fn(&str, &str) -> Engine) {
+    let folder = Folder::new("secret");
+    let secret = folder.write("secret", "the host's");
+    let script = format!("pwd -P; cat ../../../../../..{secret}");
+    let mut refused = 0;
+    for number in 3..24 {
+        let path = format!("/proc/self/fd/{number}");
+        let leaky = ["sh", "-c", "exec 9</ && exec \"$@\"", "sh"];
+        let ending = begin(&path, &script).inside(&leaky).end();
+        if ending.status == Some(125) {
+            let error = ending.assert_one_error();
+            assert!(error.contains("the working directory"), "{error}");
+            refused += 1;
+            continue;
+        }
+        // The engine may have a folder of the container's own open.
+        assert_eq!(ending.out, "/\n", "{path}: {ending:?}");
+    }
+    assert_ne!(refused, 0, "the engine has the host's folders open");
 }
 
 /// The same by the other door.
 #[test]
 fn who_joins_begins_in_no_folder_outside() {
     undisturbed(|| {
-        let (store, folder) = (Store::with("busybox", &busybox()), Folder::new("secret"));
-        let secret = folder.write("secret", "the host's");
-        let script = format!("pwd -P; cat ../../../../../..{secret}");
+        let store = Store::with("busybox", &busybox());
         let box_ = endless(&store, &["--rm", "--name", "box"], "busybox");
         let is_up = || store.engine(&["exec", "box", "true"]).end().status == Some(0);
         until("a container that can be joined", || is_up().then_some(()));
-        let mut refused = 0;
-        for number in 3..24 {
-            let path = format!("/proc/self/fd/{number}");
-            let exec = store.engine(&["exec", "-w", &path, "box", "sh", "-c", &script]);
-            let leaky = ["sh", "-c", "exec 9</ && exec \"$@\"", "sh"];
-            let ending = exec.inside(&leaky).end();
-            if ending.out.is_empty() {
-                ending.assert_one_error();
-                refused += 1;
-                continue;
-            }
-            assert_eq!(ending.out, "/\n", "{path}: {ending:?}");
-        }
-        assert_ne!(refused, 0, "the engine has the host's folders open");
+        no_folder_leads_outside(|path, script| {
+            store.engine(&["exec", "-w", path, "box", "sh", "-c", script])
+        });
         end(box_);
         store.engine(&["stats", "--no-stream"]).end().assert_status(0);
     });

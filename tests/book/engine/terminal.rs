@@ -183,6 +183,15 @@ fn one_leaves_what_one_has_started_in_a_container() {
             assert_last_status(&mut terminal, status);
         }
         store.engine(&["rm", "-f", "box"]).end().assert_status(0);
+        // One that the container has is not taken away.
+        let run = [&["run", "-d", "-e", "TERM=vt100"][..], &tail].concat();
+        store.engine(&run).end().assert_status(0);
+        terminal.clear();
+        let own = "bash -c 'test $TERM = vt100'";
+        terminal.enter(&format!("fakedocker --root {root} exec -it box {own}"));
+        terminal.await_prompt();
+        assert_last_status(&mut terminal, 0);
+        store.engine(&["rm", "-f", "box"]).end().assert_status(0);
         store.assert_no_container();
     });
 }
